@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The overlay: any number of lower layers and one writable upper directory,
+ * seen as one tree with the semantics of the kernel's overlayfs
+ * (index=off, metacopy=off), plus coherence: a descriptor opened before a
+ * copy-up sees what is written after it. It knows nothing of FUSE; src/fuse
+ * translates, and unit tests call it directly.
+ *
+ * Objects are named by node ids: small integers from a table, 1 is the root.
+ * overlay_lookup and every call that creates an entry hand out one reference
+ * to the node (the kernel's nlookup); overlay_forget gives them back.
+ *
+ * All functions may be called from any thread. They return 0 or a count, or
+ * -errno, and the errno is the one that the system call on a native file
+ * system would give. Permission checks are the caller's (the kernel's
+ * default_permissions); the overlay acts with the daemon's rights. Uids and gids
+ * in arguments and results are container ids.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include <git-overlayfs/error.h>
+#include <git-overlayfs/idmap.h>
+#include <git-overlayfs/layer.h>
+
+#define OVERLAY_ROOT_ID	   1u
+#define OVERLAY_LAYERS_MAX 500
+
+struct overlay;
+struct overlay_file;
+struct overlay_dir;
+
+struct overlay_config {
+	/* Topmost first. The overlay takes the layers over, also on failure. */
+	struct layer **layers;
+	size_t layer_count;
+	const struct idmap *ids; /* borrowed, must outlive the overlay */
+	/*
+	 * Directories on one mount of one file system, O_PATH will do; the
+	 * overlay duplicates them. -1: a read-only overlay. `work_fd` must be
+	 * empty or left by an overlay; leftovers of a crash are removed from it.
+	 */
+	int upper_fd;
+	int work_fd;
+	/* Write and read "trusted.overlay." marks; else "user.overlay." is written. */
+	bool trusted_xattrs;
+	/*
+	 * Whiteouts of the upper in AUFS form (".wh.NAME"): read besides the
+	 * native form, and written where device nodes cannot be made. Names
+	 * that begin with ".wh." are then reserved. For podman's storage.
+	 */
+	bool aufs_whiteouts;
+	bool is_volatile; /* never fsync */
+};
+
+/* Who asks. */
+struct overlay_caller {
+	uint32_t uid;
+	uint32_t gid;
+	pid_t pid;
+	mode_t umask;
+};
+
+/* What a lookup tells: as long as the entry is there, the node id stands for it. */
+struct overlay_entry {
+	uint64_t node;
+	uint64_t generation; /* (node, generation) is unique for the life of the overlay */
+	struct stat st;
+};
+
+int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err);
+void overlay_free(struct overlay *ov); /* NULL is fine; no other call may be running */
+
+bool overlay_is_read_only(const struct overlay *ov);
+
+/* --- names and nodes --- */
+int overlay_lookup(
+	struct overlay *ov, uint64_t parent, const char *name, struct overlay_entry *ret_entry);
+void overlay_forget(struct overlay *ov, uint64_t node, uint64_t count);
+
+/*
+ * The table of nodes can be rebuilt after its process died: `fn` gets every
+ * name that is known, parents before children, and overlay_restore_node() binds
+ * a name to its old id in a fresh overlay, with `references` references.
+ * -ENOENT when the name has gone meanwhile, -EEXIST when the id is taken.
+ */
+typedef int (*overlay_node_fn)(
+	void *ctx, uint64_t node, uint64_t parent, const char *name, uint64_t references);
+int overlay_for_each_node(struct overlay *ov, overlay_node_fn fn, void *ctx);
+int overlay_restore_node(
+	struct overlay *ov, uint64_t node, uint64_t parent, const char *name, uint64_t references);
+
+/* --- metadata --- */
+/* `file` may be NULL; with one, an unlinked object still answers. */
+int overlay_getattr(
+	struct overlay *ov, uint64_t node, struct overlay_file *file, struct stat *ret_st);
+
+enum overlay_set {
+	OVERLAY_SET_MODE = 1 << 0,
+	OVERLAY_SET_UID = 1 << 1,
+	OVERLAY_SET_GID = 1 << 2,
+	OVERLAY_SET_SIZE = 1 << 3,
+	OVERLAY_SET_ATIME = 1 << 4, /* st_atim, tv_nsec may be UTIME_NOW */
+	OVERLAY_SET_MTIME = 1 << 5,
+};
+
+/* `set` is a mask of enum overlay_set; values are taken from *st. */
+int overlay_setattr(struct overlay *ov, uint64_t node, struct overlay_file *file,
+	const struct stat *st, unsigned set, struct stat *ret_st);
+/* Not terminated; returns the length, at most `size`. */
+ssize_t overlay_readlink(struct overlay *ov, uint64_t node, char *buf, size_t size);
+int overlay_statfs(struct overlay *ov, struct statvfs *ret_st);
+
+ssize_t overlay_getxattr(
+	struct overlay *ov, uint64_t node, const char *name, void *buf, size_t size);
+ssize_t overlay_listxattr(struct overlay *ov, uint64_t node, char *buf, size_t size);
+int overlay_setxattr(struct overlay *ov, uint64_t node, const char *name, const void *value,
+	size_t size, int flags);
+int overlay_removexattr(struct overlay *ov, uint64_t node, const char *name);
+
+/* --- changing the tree --- */
+/* `mode` holds the type: S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK. */
+int overlay_mknod(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, dev_t rdev, struct overlay_entry *ret_entry);
+int overlay_mkdir(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, struct overlay_entry *ret_entry);
+int overlay_symlink(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, const char *target, struct overlay_entry *ret_entry);
+int overlay_link(struct overlay *ov, uint64_t node, uint64_t parent, const char *name,
+	struct overlay_entry *ret_entry);
+int overlay_unlink(struct overlay *ov, uint64_t parent, const char *name);
+int overlay_rmdir(struct overlay *ov, uint64_t parent, const char *name);
+/* `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE. */
+int overlay_rename(struct overlay *ov, uint64_t parent, const char *name, uint64_t new_parent,
+	const char *new_name, unsigned flags);
+
+/* --- files --- */
+/* `flags` as open(2). A file opened for writing is copied up here. */
+int overlay_open(struct overlay *ov, uint64_t node, int flags, struct overlay_file **ret_file);
+int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
+	struct overlay_file **ret_file);
+void overlay_release(struct overlay *ov, struct overlay_file *file);
+/*
+ * What is read now may come from the layer or from the upper: a file opened
+ * before a copy-up follows it. Returns the count, 0 at the end.
+ */
+ssize_t overlay_read(
+	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset);
+ssize_t overlay_write(
+	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
+int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only);
+int overlay_fallocate(
+	struct overlay *ov, struct overlay_file *file, int mode, off_t offset, off_t length);
+off_t overlay_lseek(struct overlay *ov, struct overlay_file *file, off_t offset, int whence);
+ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off_t in_offset,
+	struct overlay_file *out, off_t out_offset, size_t size);
+/* True where the content can never change again: a lower file of a read-only overlay. */
+bool overlay_file_is_immutable(const struct overlay_file *file);
+
+/* --- directories --- */
+struct overlay_dirent {
+	const char *name; /* "." and ".." come first */
+	mode_t type;	  /* S_IFREG, S_IFDIR... */
+	uint64_t ino;
+	uint64_t next; /* offset behind this entry */
+};
+/* Non-zero stops before this entry; it is given again for its offset. */
+typedef int (*overlay_emit_fn)(void *ctx, const struct overlay_dirent *entry);
+
+int overlay_opendir(struct overlay *ov, uint64_t node, struct overlay_dir **ret_dir);
+/* Offset 0 starts anew and sees what has changed meanwhile. One thread a handle. */
+int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
+	overlay_emit_fn emit, void *ctx);
+int overlay_fsyncdir(struct overlay *ov, struct overlay_dir *dir, bool data_only);
+void overlay_closedir(struct overlay *ov, struct overlay_dir *dir);

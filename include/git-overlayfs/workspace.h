@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The record of a workspace on the host: a directory with its id under the run
+ * directory (/run/git-overlayfs, for a user $XDG_RUNTIME_DIR/git-overlayfs), and one
+ * for an ephemeral upper under the state directory (/var/lib/git-overlayfs, for a user
+ * $XDG_STATE_HOME/git-overlayfs or ~/.local/state/git-overlayfs). GIT_OVERLAYFS_RUN_DIR
+ * and GIT_OVERLAYFS_STATE_DIR override both, for tests; the hook ignores them.
+ *
+ * A lock on the record is held by its supervisor for as long as the workspace
+ * lives, so a record without a lock is what a dead workspace left behind.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <git-overlayfs/error.h>
+
+#define WORKSPACE_ID_MAX 128
+
+struct workspace {
+	char id[WORKSPACE_ID_MAX + 1];
+	char *run_dir;	 /* this workspace's own, absolute */
+	char *state_dir; /* its own, absolute; made by workspace_make_upper() */
+	int run_fd;
+	int lock_fd;
+};
+
+/* What list, umount and the janitor know of a workspace: workspace.json. */
+struct workspace_info {
+	char *id;
+	char *mountpoint; /* "" while it is not mounted; in a container: its target */
+	char *source;	  /* "REPO@REV:SUBDIR" of the topmost layer, as it was asked for */
+	char *commit;	  /* the object that it resolved to, hex; "" when no git layer */
+	char *upper;	  /* directory of the changes; "" for a read-only mount */
+	char *container;  /* id, or "" */
+	bool keep;	  /* whether the upper outlives the workspace */
+	pid_t supervisor;
+	pid_t daemon;
+	int64_t created; /* seconds since the epoch */
+	bool alive;	 /* its supervisor holds the lock; not stored */
+};
+
+/*
+ * Makes the record and takes its lock. `id` NULL: a random one. A dead record of the
+ * same id is cleared away first; a live one is -EBUSY (EXIT_STATUS_BUSY).
+ */
+int workspace_create(const char *id, struct workspace *ret_ws, struct error *err);
+
+/* Makes state_dir/{upper,work}, owned by these ids of the caller's user namespace. */
+int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct error *err);
+
+/* Replaces workspace.json: written aside, then renamed. */
+int workspace_store(
+	const struct workspace *ws, const struct workspace_info *info, struct error *err);
+
+/* Removes the record and, unless `keep_upper`, the state directory with all that is in it. */
+int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err);
+void workspace_release(struct workspace *ws); /* closes, removes nothing; idempotent */
+
+/* Calls fn for each record, dead ones too. A record that cannot be read is logged. */
+typedef int (*workspace_fn)(void *ctx, const struct workspace_info *info);
+int workspace_for_each(workspace_fn fn, void *ctx, struct error *err);
+
+/* By id or by mountpoint (as it is resolved now). -ENOENT, err says so. */
+int workspace_find(
+	const char *id_or_mountpoint, struct workspace_info *ret_info, struct error *err);
+void workspace_info_release(struct workspace_info *info); /* idempotent */
+
+/* Opens a record that exists, without its lock: for umount and the janitor. */
+int workspace_open(const char *id, struct workspace *ret_ws, struct error *err);
+/* Waits until the supervisor has let go of the record: 0, or -ETIMEDOUT. */
+int workspace_wait_gone(const char *id, int timeout_ms);
