@@ -13,7 +13,7 @@ static void make_printable(char *text)
 			*p = '?';
 }
 
-static int error_vset(
+__attribute__((format(printf, 4, 0))) static int error_vset(
 	struct error *err, int code, enum exit_status status, const char *format, va_list ap)
 {
 	if (!err)
