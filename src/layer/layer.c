@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <git-overlayfs/layer.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+
+#include "layer/layer-kind.h"
+
+#define NAME_LENGTH_MAX 255
+
+int layer_base_init(struct layer *layer, const struct layer_ops *ops,
+	const struct layer_config *config, const char *choice)
+{
+	const char *name = config->name ? config->name : choice;
+	int n;
+
+	if (name)
+		n = asprintf(&layer->name, "%s layer %u (%s)", ops->kind, config->index, name);
+	else
+		n = asprintf(&layer->name, "%s layer %u", ops->kind, config->index);
+	if (n < 0) {
+		layer->name = NULL;
+		return -ENOMEM;
+	}
+	layer->ops = ops;
+	layer->index = config->index;
+	layer->ids = config->ids;
+	return 0;
+}
+
+void layer_base_release(struct layer *layer)
+{
+	free(layer->name);
+	layer->name = NULL;
+}
+
+/* --- dispatch --- */
+
+static const char *result_name(ssize_t result)
+{
+	return result < 0 ? error_name((int)-result) : "ok";
+}
+
+/* `node` is printed as it is: what it means only its layer knows. */
+static void trace(const struct layer *layer, const char *operation, layer_node_t node,
+	const char *name, ssize_t result)
+{
+	log_debug("%s: %s node %#" PRIx64 "%s%s: %s", layer->name, operation, node, name ? " " : "",
+		name ? name : "", result_name(result));
+}
+
+static int check_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length > NAME_LENGTH_MAX)
+		return -ENAMETOOLONG;
+	if (length == 0 || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return 0;
+}
+
+layer_node_t layer_root(struct layer *layer)
+{
+	return layer->ops->root(layer);
+}
+
+int layer_lookup(struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node)
+{
+	int r = check_name(name);
+
+	if (!r)
+		r = layer->ops->lookup(layer, parent, name, ret_node);
+	trace(layer, "lookup", parent, name, r);
+	return r;
+}
+
+void layer_forget(struct layer *layer, layer_node_t node, uint64_t count)
+{
+	if (count == 0)
+		return;
+	trace(layer, "forget", node, NULL, 0);
+	layer->ops->forget(layer, node, count);
+}
+
+int layer_readdir(
+	struct layer *layer, layer_node_t dir, uint64_t offset, layer_emit_fn emit, void *ctx)
+{
+	int r = layer->ops->readdir(layer, dir, offset, emit, ctx);
+
+	trace(layer, "readdir", dir, NULL, r);
+	return r;
+}
+
+int layer_getattr_with_mapping(
+	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st)
+{
+	int r = layer->ops->getattr_with_mapping(layer, node, view, ret_st);
+
+	trace(layer, "getattr", node, view == ID_VIEW_STORAGE ? "(storage)" : NULL, r);
+	return r;
+}
+
+ssize_t layer_readlink(struct layer *layer, layer_node_t node, char *buf, size_t size)
+{
+	ssize_t r = layer->ops->readlink(layer, node, buf, size);
+
+	trace(layer, "readlink", node, NULL, r);
+	return r;
+}
+
+int layer_open_file(struct layer *layer, layer_node_t node, struct layer_file *ret_file)
+{
+	int r = layer->ops->open_file(layer, node, ret_file);
+
+	trace(layer, "open", node, NULL, r);
+	/* A kind that sets both, or neither, would be read wrongly later. */
+	assert(r < 0 || (ret_file->fd >= 0) != (ret_file->data != NULL));
+	return r;
+}
+
+ssize_t layer_getxattr(
+	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size)
+{
+	ssize_t r = *name ? layer->ops->getxattr(layer, node, name, buf, size) : -EINVAL;
+
+	trace(layer, "getxattr", node, name, r);
+	return r;
+}
+
+ssize_t layer_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size)
+{
+	ssize_t r = layer->ops->listxattr(layer, node, buf, size);
+
+	trace(layer, "listxattr", node, NULL, r);
+	return r;
+}
+
+int layer_statfs(struct layer *layer, struct statvfs *ret_st)
+{
+	int r = layer->ops->statfs(layer, ret_st);
+
+	trace(layer, "statfs", 0, NULL, r);
+	return r;
+}
+
+void layer_close(struct layer *layer)
+{
+	if (!layer)
+		return;
+	log_debug("%s: close", layer->name);
+	layer->ops->close(layer);
+}
+
+/* --- what kinds and callers share --- */
+
+static ssize_t pread_fully(int fd, void *buf, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)buf + done, size - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return done ? (ssize_t)done : -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t layer_file_pread(const struct layer_file *file, void *buf, size_t size, off_t offset)
+{
+	if (offset < 0)
+		return -EINVAL;
+	if (file->fd >= 0)
+		return pread_fully(file->fd, buf, size, offset);
+	if ((uint64_t)offset >= file->size)
+		return 0;
+	if (size > file->size - (uint64_t)offset)
+		size = file->size - (uint64_t)offset;
+	memcpy(buf, (const char *)file->data + offset, size);
+	return (ssize_t)size;
+}
+
+void layer_file_release(struct layer_file *file)
+{
+	void (*release)(struct layer_file *) = file->release;
+
+	file->release = NULL;
+	if (release)
+		release(file);
+	file->fd = -1;
+	file->data = NULL;
+	file->size = 0;
+}
+
+void layer_file_set_empty(struct layer_file *file)
+{
+	*file = (struct layer_file){.fd = -1, .data = ""};
+}
+
+ssize_t layer_copy_value(const void *value, size_t length, void *buf, size_t size)
+{
+	if (size == 0)
+		return (ssize_t)length;
+	if (size < length)
+		return -ERANGE;
+	memcpy(buf, value, length);
+	return (ssize_t)length;
+}
+
+void layer_map_ids(const struct layer *layer, enum id_view view, uint32_t storage_uid,
+	uint32_t storage_gid, struct stat *st)
+{
+	if (view == ID_VIEW_STORAGE) {
+		st->st_uid = storage_uid;
+		st->st_gid = storage_gid;
+		return;
+	}
+	st->st_uid = idmap_to_container(layer->ids, IDMAP_UID, storage_uid);
+	st->st_gid = idmap_to_container(layer->ids, IDMAP_GID, storage_gid);
+}
+
+void layer_log_failure(
+	const struct layer *layer, const char *operation, const char *path, const char *format, ...)
+{
+	char cause[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(cause, sizeof(cause), format, ap);
+	va_end(ap);
+	log_error("%s: %s '%s': %s", layer->name, operation, path, cause);
+}
