@@ -35,6 +35,7 @@ enum config_keep {
 struct workspace_config {
 	struct layer_spec *layers;
 	size_t layer_count;
+	bool has_main_layer; /* layers[0] is what repo=, rev=, subdir= and a bare REPO name */
 	char *upper; /* NULL: ephemeral, or none when `read_only` */
 	char *work;
 	char *target; /* the mountpoint; in an annotation a path in the container */
@@ -87,7 +88,8 @@ int config_parse_options(struct workspace_config *config, const char *text,
 	enum config_origin origin, struct error *err);
 
 /*
- * Adds the layer REPO[@REV][:SUBDIR]. The first '@' that no backslash escapes ends
+ * Names the topmost layer, REPO[@REV][:SUBDIR]; what was said by repo=, rev= or
+ * subdir= before stays where the text does not say otherwise. The first '@' that no backslash escapes ends
  * the path, the first ':' behind it (or, without '@', the first ':') the revision.
  */
 int config_add_git_layer(struct workspace_config *config, const char *spec, struct error *err);

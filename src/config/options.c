@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config-internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Reads a decimal id that ends the text or stands before `end`. Returns where it ended. */
+static const char *parse_id(const char *text, char end, uint32_t *ret)
+{
+	unsigned long long value;
+	char *p;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	errno = 0;
+	value = strtoull(text, &p, 10);
+	/* The largest u32 means "no id" to the kernel. */
+	if (errno || value >= UINT32_MAX || (*p && *p != end))
+		return NULL;
+	*ret = (uint32_t)value;
+	return p;
+}
+
+static int set_layer(struct workspace_config *config, const char *value, struct error *err)
+{
+	return config_append_layer_spec(config, value, err);
+}
+
+static int set_repo(struct workspace_config *config, const char *value, struct error *err)
+{
+	struct layer_spec *layer;
+	int r = config_main_layer(config, &layer, err);
+
+	return r < 0 ? r : config_set_string(&layer->path, value, err);
+}
+
+static int set_rev(struct workspace_config *config, const char *value, struct error *err)
+{
+	struct layer_spec *layer;
+	int r = config_main_layer(config, &layer, err);
+
+	return r < 0 ? r : config_set_string(&layer->rev, value, err);
+}
+
+static int set_subdir(struct workspace_config *config, const char *value, struct error *err)
+{
+	struct layer_spec *layer;
+	int r = config_main_layer(config, &layer, err);
+
+	return r < 0 ? r : config_set_subdir(&layer->subdir, value, err);
+}
+
+static int set_lowerdir(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->aufs_whiteouts = true;
+	return config_append_lowerdirs(config, value, err);
+}
+
+static int set_upperdir(struct workspace_config *config, const char *value, struct error *err)
+{
+	return config_set_string(&config->upper, value, err);
+}
+
+static int set_workdir(struct workspace_config *config, const char *value, struct error *err)
+{
+	return config_set_string(&config->work, value, err);
+}
+
+static int set_target(struct workspace_config *config, const char *value, struct error *err)
+{
+	if (value[0] != '/')
+		return error_set(
+			err, EINVAL, EXIT_STATUS_USAGE, "target=%s: not an absolute path", value);
+	return config_set_string(&config->target, value, err);
+}
+
+static int set_owner(struct workspace_config *config, const char *value, struct error *err)
+{
+	uint32_t uid, gid;
+	const char *p = parse_id(value, ':', &uid);
+
+	gid = uid;
+	if (p && *p == ':')
+		p = parse_id(p + 1, '\0', &gid);
+	if (!p)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"owner=%s: write UID or UID:GID, as numbers", value);
+	config->owner_is_set = true;
+	config->owner_uid = uid;
+	config->owner_gid = gid;
+	return 0;
+}
+
+static int set_mtime(struct workspace_config *config, const char *value, struct error *err)
+{
+	long long seconds;
+	char *end;
+
+	if (!strcmp(value, "commit")) {
+		config->mtime_is_commit = true;
+		return 0;
+	}
+	errno = 0;
+	seconds = strtoll(value, &end, 10);
+	if (errno || *end || value[0] < '0' || value[0] > '9')
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"mtime=%s: write mtime=commit or seconds since 1970", value);
+	config->mtime_is_commit = false;
+	config->mtime = seconds;
+	return 0;
+}
+
+static int set_keep(struct workspace_config *config, const char *value, struct error *err)
+{
+	if (!strcmp(value, "discard"))
+		config->keep = CONFIG_KEEP_DISCARD;
+	else if (!strcmp(value, "keep"))
+		config->keep = CONFIG_KEEP_KEEP;
+	else if (!strncmp(value, "commit:", 7))
+		return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
+			"keep=%s: this version cannot commit what changed; use keep=keep", value);
+	else
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"keep=%s: write keep=discard or keep=keep", value);
+	return 0;
+}
+
+static int set_id(struct workspace_config *config, const char *value, struct error *err)
+{
+	if (!config_id_is_valid(value))
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"id=%s: write letters, digits and any of _.+-, at most 128, none of .+- "
+			"first",
+			value);
+	return config_set_string(&config->id, value, err);
+}
+
+static int set_uidmapping(struct workspace_config *config, const char *value, struct error *err)
+{
+	return idmap_parse(&config->ids, IDMAP_UID, value, err);
+}
+
+static int set_gidmapping(struct workspace_config *config, const char *value, struct error *err)
+{
+	return idmap_parse(&config->ids, IDMAP_GID, value, err);
+}
+
+static int set_squash(struct workspace_config *config, enum idmap_kind kind, const char *name,
+	const char *value, struct error *err)
+{
+	uint32_t id;
+
+	if (!parse_id(value, '\0', &id))
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "%s=%s: not an id", name, value);
+	config->ids.squash[kind] = true;
+	config->ids.squash_id[kind] = id;
+	return 0;
+}
+
+static int set_squash_to_uid(struct workspace_config *config, const char *value, struct error *err)
+{
+	return set_squash(config, IDMAP_UID, "squash_to_uid", value, err);
+}
+
+static int set_squash_to_gid(struct workspace_config *config, const char *value, struct error *err)
+{
+	return set_squash(config, IDMAP_GID, "squash_to_gid", value, err);
+}
+
+static int set_squash_to_root(struct workspace_config *config, const char *value, struct error *err)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		config->ids.squash[kind] = true;
+		config->ids.squash_id[kind] = 0;
+	}
+	return 0;
+}
+
+static int set_ro(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->read_only = true;
+	return 0;
+}
+
+static int set_rw(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->read_only = false;
+	return 0;
+}
+
+static int set_volatile(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->is_volatile = true;
+	return 0;
+}
+
+static int set_suid(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->suid = 1;
+	return 0;
+}
+
+static int set_nosuid(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->suid = 0;
+	return 0;
+}
+
+static int set_dev(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->dev = 1;
+	return 0;
+}
+
+static int set_nodev(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->dev = 0;
+	return 0;
+}
+
+static int set_exec(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->exec = 1;
+	return 0;
+}
+
+static int set_noexec(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->exec = 0;
+	return 0;
+}
+
+/* An option with one value that this version knows. */
+static int require_value(
+	const char *name, const char *value, const char *known, const char *what, struct error *err)
+{
+	if (!strcmp(value, known))
+		return 0;
+	return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
+		"%s=%s: this version cannot %s; leave it out or write %s=%s", name, value, what,
+		name, known);
+}
+
+static int set_pin(struct workspace_config *config, const char *value, struct error *err)
+{
+	return require_value("pin", value, "hold", "pin a commit that way", err);
+}
+
+static int set_gitdir(struct workspace_config *config, const char *value, struct error *err)
+{
+	return require_value("gitdir", value, "none", "show a .git in the mount", err);
+}
+
+static int set_redirect_dir(struct workspace_config *config, const char *value, struct error *err)
+{
+	return require_value("redirect_dir", value, "off", "redirect directories", err);
+}
+
+static int set_size(struct workspace_config *config, const char *value, struct error *err)
+{
+	return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
+		"size=%s: this version cannot limit the upper; use a file system quota", value);
+}
+
+static int set_inodes(struct workspace_config *config, const char *value, struct error *err)
+{
+	return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
+		"inodes=%s: this version cannot limit the upper; use a file system quota", value);
+}
+
+static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)
+{
+	static const char *const modes[] = {"kill", "trap", "log", "off"};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcmp(value, modes[i]))
+			return config_set_string(&config->seccomp, value, err);
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		"seccomp=%s: write seccomp=kill, trap, log or off", value);
+}
+
+static int set_fsname(struct workspace_config *config, const char *value, struct error *err)
+{
+	return config_set_string(&config->fsname, value, err);
+}
+
+const struct config_option config_options[] = {
+	{"layer", "git:REPO[@REV][:SUBDIR]|dir:DIR", "a lower layer, the topmost first", true,
+		set_layer},
+	{"repo", "REPO", "the repository of the topmost layer", true, set_repo},
+	{"rev", "REV", "its revision, as git rev-parse takes it (default: HEAD)", true, set_rev},
+	{"subdir", "DIR", "the directory of the revision that is shown", true, set_subdir},
+	{"lowerdir", "DIR[:DIR...]", "lower directories, the topmost first; \\: is a colon", false,
+		set_lowerdir},
+	{"upperdir", "DIR", "where changes go (default: a directory of its own, ephemeral)", true,
+		set_upperdir},
+	{"workdir", "DIR", "an empty directory on the file system of upperdir", true, set_workdir},
+	{"target", "DIR", "the mountpoint, in a container a path of it", true, set_target},
+	{"owner", "UID[:GID]", "who owns what comes from git (default: who mounts)", true,
+		set_owner},
+	{"mtime", "commit|SECONDS", "the time of what comes from git (default: the commit's)", true,
+		set_mtime},
+	{"keep", "discard|keep", "what happens to an ephemeral upper at the end", true, set_keep},
+	{"id", "ID", "the name of the workspace (default: a random one)", true, set_id},
+	{"ro", NULL, "read-only, without an upper", true, set_ro},
+	{"rw", NULL, "writable (default)", true, set_rw},
+	{"volatile", NULL, "never wait for the disk; a crash may lose everything", true,
+		set_volatile},
+	{"suid", NULL, "honour set-user-ID bits", false, set_suid},
+	{"nosuid", NULL, "ignore set-user-ID bits (default)", true, set_nosuid},
+	{"dev", NULL, "let device nodes work", false, set_dev},
+	{"nodev", NULL, "device nodes do not work (default)", true, set_nodev},
+	{"exec", NULL, "programs may run (default)", true, set_exec},
+	{"noexec", NULL, "programs may not run", true, set_noexec},
+	{"uidmapping", "C:H:N[:C:H:N...]", "container uids C... are stored as H...", false,
+		set_uidmapping},
+	{"gidmapping", "C:H:N[:C:H:N...]", "container gids C... are stored as H...", false,
+		set_gidmapping},
+	{"squash_to_root", NULL, "everything belongs to root", false, set_squash_to_root},
+	{"squash_to_uid", "UID", "everything belongs to this user", false, set_squash_to_uid},
+	{"squash_to_gid", "GID", "everything belongs to this group", false, set_squash_to_gid},
+	{"pin", "hold", "how the commit is kept alive: its packs are held open", true, set_pin},
+	{"gitdir", "none", "the .git that the mount shows: none", true, set_gitdir},
+	{"redirect_dir", "off", "renaming a lower directory: off, EXDEV", false, set_redirect_dir},
+	{"size", "BYTES", "not in this version: refused", true, set_size},
+	{"inodes", "COUNT", "not in this version: refused", true, set_inodes},
+	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,
+		set_seccomp},
+	{"fsname", "NAME", "the source that /proc/mounts shows", false, set_fsname},
+	{NULL, NULL, NULL, false, NULL},
+};
+
+static bool option_is_for(const struct config_option *option, enum config_origin origin)
+{
+	return origin != CONFIG_ORIGIN_ANNOTATION || option->in_annotation;
+}
+
+const struct config_option *config_option_find(const char *name, enum config_origin origin)
+{
+	for (const struct config_option *o = config_options; o->name; o++)
+		if (option_is_for(o, origin) && !strcmp(o->name, name))
+			return o;
+	return NULL;
+}
+
+/* The number of bytes to insert, drop or change. Names are short: longer ones are far away. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t row[32], length = strlen(b);
+
+	if (length >= 31)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < length; j++) {
+			size_t best = diagonal + (a[i] != b[j]);
+
+			diagonal = row[j + 1];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (diagonal + 1 < best)
+				best = diagonal + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[length];
+}
+
+const char *config_option_nearest(const char *name, enum config_origin origin)
+{
+	const char *nearest = NULL;
+	size_t limit = strlen(name) / 3 + 1, best = limit + 1;
+
+	if (strlen(name) > 30)
+		return NULL;
+	for (const struct config_option *o = config_options; o->name; o++) {
+		size_t distance = edit_distance(name, o->name);
+
+		if (option_is_for(o, origin) && distance < best && distance < strlen(o->name)) {
+			best = distance;
+			nearest = o->name;
+		}
+	}
+	return nearest;
+}
