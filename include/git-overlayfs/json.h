@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * JSON, bounded: the only door to yajl. Input is hostile: its size is the
  * caller's to bound, depth and number of values are bounded here, trailing bytes,
