@@ -75,9 +75,10 @@ void policy_free(struct policy *policy);
 
 struct policy_request {
 	const struct workspace_config *config;
-	const struct source *sources;  /* opened: the policy judges resolved paths */
+	/* Opened: the policy judges resolved paths. NULL: the paths as they are written. */
+	const struct source *sources;
 	const char *user;	       /* who runs the engine, NULL when not known */
-	const char *const *namespaces; /* Kubernetes namespace or NULL-terminated list */
+	const char *const *namespaces; /* Kubernetes namespaces, NULL-terminated, or NULL */
 };
 
 /* 0, or -EACCES and an error that says what is not allowed and where to allow it. */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "oci/policy.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * One entry against one request. `passed` counts the questions that the entry
+ * answered with yes, so that the entry that came closest is the one that the
+ * refusal speaks of.
+ */
+struct trial {
+	const struct policy_entry *entry;
+	const struct policy_request *request;
+	unsigned passed;
+	char fault[600];
+};
+
+__attribute__((format(printf, 2, 3))) static bool refuse(
+	struct trial *trial, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(trial->fault, sizeof(trial->fault), format, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool globs_match(const struct policy_globs *globs, const char *text)
+{
+	for (size_t i = 0; i < globs->count; i++)
+		if (policy_glob_matches(globs->globs[i], text))
+			return true;
+	return false;
+}
+
+/* `what` names `text` in the refusal: "target", "owner". */
+static bool refuse_value(
+	struct trial *trial, enum policy_list list, const char *what, const char *text)
+{
+	return refuse(trial, "%s '%.300s' is not allowed; add it to \"%s\"", what, text,
+		policy_list_names[list]);
+}
+
+static bool admit(struct trial *trial, enum policy_list list, const char *what, const char *text)
+{
+	if (!globs_match(&trial->entry->lists[list], text))
+		return refuse_value(trial, list, what, text);
+	trial->passed++;
+	return true;
+}
+
+/* A list that only narrows: what it does not speak of is allowed. */
+static bool narrow(struct trial *trial, enum policy_list list, const char *what, const char *text)
+{
+	if (!trial->entry->lists[list].is_set) {
+		trial->passed++;
+		return true;
+	}
+	if (!text)
+		return refuse(trial, "the %s is not known, and \"%s\" wants one", what,
+			policy_list_names[list]);
+	return admit(trial, list, what, text);
+}
+
+static bool strip_tail(char *path, const char *tail)
+{
+	size_t n = strlen(path), m = strlen(tail);
+
+	if (n <= m || strcmp(path + n - m, tail) != 0)
+		return false;
+	path[n - m] = '\0';
+	return true;
+}
+
+/*
+ * The common directory of a working tree's repository ends in /.git, an alternate in
+ * /objects: a policy may name the repository as people do, without them.
+ */
+static bool repository_matches(const struct policy_globs *globs, const char *path, bool is_objects)
+{
+	char name[PATH_MAX];
+
+	if (globs_match(globs, path))
+		return true;
+	if (strlen(path) >= sizeof(name))
+		return false;
+	memcpy(name, path, strlen(path) + 1);
+	if (is_objects && strip_tail(name, "/objects") && globs_match(globs, name))
+		return true;
+	return strip_tail(name, "/.git") && globs_match(globs, name);
+}
+
+static bool admit_repository(
+	struct trial *trial, const char *what, const char *path, bool is_objects)
+{
+	if (!repository_matches(&trial->entry->lists[POLICY_REPOSITORIES], path, is_objects))
+		return refuse_value(trial, POLICY_REPOSITORIES, what, path);
+	trial->passed++;
+	return true;
+}
+
+static bool admit_git(
+	struct trial *trial, const struct layer_spec *spec, const struct source *source)
+{
+	if (!admit_repository(trial, "repository", source ? source->dir.path : spec->path, false))
+		return false;
+	for (size_t i = 0; source && i < source->alternate_count; i++)
+		if (!admit_repository(trial, "alternate", source->alternates[i].path, true))
+			return false;
+	return narrow(trial, POLICY_REVISIONS, "revision", spec->rev ? spec->rev : "HEAD");
+}
+
+static bool admit_layers(struct trial *trial)
+{
+	const struct workspace_config *config = trial->request->config;
+	const struct source *sources = trial->request->sources;
+
+	for (size_t i = 0; i < config->layer_count; i++) {
+		const struct layer_spec *spec = &config->layers[i];
+		const struct source *source = sources ? &sources[i] : NULL;
+
+		if (strcmp(spec->kind, "git") == 0) {
+			if (!admit_git(trial, spec, source))
+				return false;
+			continue;
+		}
+		if (!admit(trial, POLICY_LAYERS, "directory layer",
+			    source ? source->dir.path : spec->path))
+			return false;
+	}
+	return true;
+}
+
+static bool admit_upper(struct trial *trial)
+{
+	const struct workspace_config *config = trial->request->config;
+
+	if (config->upper && !admit(trial, POLICY_UPPERS, "upperdir", config->upper))
+		return false;
+	return !config->work || admit(trial, POLICY_UPPERS, "workdir", config->work);
+}
+
+static const char *keep_name(const struct workspace_config *config)
+{
+	if (config->keep == CONFIG_KEEP_DEFAULT)
+		return config->upper ? "keep" : "discard";
+	return config->keep == CONFIG_KEEP_KEEP ? "keep" : "discard";
+}
+
+static bool admit_details(struct trial *trial)
+{
+	const struct workspace_config *config = trial->request->config;
+	char owner[24];
+
+	snprintf(owner, sizeof(owner), "%u:%u", config->owner_uid, config->owner_gid);
+	return narrow(trial, POLICY_TARGETS, "target", config->target) &&
+	       narrow(trial, POLICY_OWNERS, "owner", config->owner_is_set ? owner : NULL) &&
+	       narrow(trial, POLICY_KEEP, "end of life", keep_name(config)) &&
+	       narrow(trial, POLICY_USERS, "user", trial->request->user);
+}
+
+static bool admit_namespaces(struct trial *trial)
+{
+	const char *const *names = trial->request->namespaces;
+
+	if (!names || !names[0])
+		return narrow(trial, POLICY_NAMESPACES, "namespace", NULL);
+	for (; *names; names++)
+		if (!narrow(trial, POLICY_NAMESPACES, "namespace", *names))
+			return false;
+	return true;
+}
+
+/* No workspace has a bound yet, so an entry that demands one admits none. */
+static bool admit_limits(struct trial *trial)
+{
+	if (trial->entry->limits_size)
+		return refuse(trial, "the workspace has no size=, and \"max_size\" wants one");
+	if (trial->entry->limits_inodes)
+		return refuse(trial, "the workspace has no inodes=, and \"max_inodes\" wants one");
+	return true;
+}
+
+static bool entry_admits(struct trial *trial)
+{
+	return admit_layers(trial) && admit_upper(trial) && admit_details(trial) &&
+	       admit_namespaces(trial) && admit_limits(trial);
+}
+
+/* Without any entry the refusal still says what an entry would need. */
+static void explain_nothing(const struct policy_request *request, struct trial *ret)
+{
+	static const struct policy_entry nothing;
+	struct trial trial = {.entry = &nothing, .request = request};
+
+	if (entry_admits(&trial))
+		refuse(&trial, "it is not allowed; add an entry");
+	*ret = trial;
+}
+
+int policy_check(
+	const struct policy *policy, const struct policy_request *request, struct error *err)
+{
+	struct trial closest;
+
+	if (policy->allows_all)
+		return 0;
+	explain_nothing(request, &closest);
+	for (size_t i = 0; i < policy->count; i++) {
+		struct trial trial = {.entry = &policy->entries[i], .request = request};
+
+		if (entry_admits(&trial))
+			return 0;
+		if (trial.passed >= closest.passed)
+			closest = trial;
+	}
+	return error_set(err, EACCES, EXIT_STATUS_SOURCE, "%s%s", closest.fault,
+		policy->is_missing ? " (there is no policy file)" : "");
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The policy: what is parsed, what is refused, and what each key admits. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <git-overlayfs/oci.h>
+
+#define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static void globs(void **state)
+{
+	static const struct {
+		const char *glob, *text;
+		bool matches;
+	} rows[] = {
+		{"", "", true},
+		{"", "a", false},
+		{"*", "", true},
+		{"*", "abc", true},
+		{"*", "a/b", false},
+		{"**", "", true},
+		{"**", "a/b/c", true},
+		{"?", "a", true},
+		{"?", "/", false},
+		{"?", "", false},
+		{"/srv/git/*", "/srv/git/a.git", true},
+		{"/srv/git/*", "/srv/git/a/b", false},
+		{"/srv/git/*", "/srv/git", false},
+		{"/srv/git/**", "/srv/git/a/b", true},
+		{"/srv/git/**", "/srv/gitx/a", false},
+		{"/srv/git/**", "/srv/git", false},
+		{"/srv/*/main.git", "/srv/x/main.git", true},
+		{"/srv/*/main.git", "/srv/x/y/main.git", false},
+		{"/srv/**/main.git", "/srv/x/y/main.git", true},
+		{"/srv/**/*.git", "/srv/x/y/main.git", true},
+		{"/srv/**/*.git", "/srv/x/y/main.git/z", false},
+		{"**/a*b/c", "x/aab/d/ayb/c", true},
+		{"**/a*b/c", "x/aab/d/ay/b/c", false},
+		{"*a*b*c", "xxaxxbxxc", true},
+		{"*a*b*c", "xxaxxbxx", false},
+		{"a***b", "a/x/b", true},
+		{"v1.?", "v1.2", true},
+		{"v1.?", "v1x2", false},
+		{"\\*", "*", true},
+		{"\\*", "a", false},
+		{"[ab]", "a", false},
+		{"[ab]", "[ab]", true},
+		{"refs/heads/*", "refs/heads/topic", true},
+		{"refs/heads/*", "refs/heads/a/b", false},
+		{"abc", "ab", false},
+		{"ab", "abc", false},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (policy_glob_matches(rows[i].glob, rows[i].text) != rows[i].matches)
+			fail_msg("'%s' against '%s': wanted %d", rows[i].glob, rows[i].text,
+				rows[i].matches);
+}
+
+/* A hostile text against many stars ends soon. */
+static void glob_does_not_explode(void **state)
+{
+	char text[2001];
+
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_false(policy_glob_matches("*a*a*a*a*a*a*a*a*a*a*a*ab", text));
+	assert_false(policy_glob_matches("**a**a**a**a**a**a**a**ab", text));
+	assert_false(policy_glob_matches("**/*a*a*a*a*a*a/b", text));
+}
+
+static void refused_documents(void **state)
+{
+	static const struct {
+		const char *text, *wanted;
+	} rows[] = {
+		{"", ""},
+		{"[]", "allow"},
+		{"{}", "allow"},
+		{"{\"allow\":{}}", "allow"},
+		{"{\"allow\":[1]}", "allow[0]"},
+		{"{\"allow\":[],\"deny\":[]}", "deny"},
+		{"{\"allow\":[{\"repos\":[]}]}", "allow[0].repos"},
+		{"{\"allow\":[{},{\"repositories\":\"/srv\"}]}", "allow[1].repositories"},
+		{"{\"allow\":[{\"repositories\":[1]}]}", "allow[0].repositories[0]"},
+		{"{\"allow\":[{\"targets\":[\"/a\",\"\"]}]}", "allow[0].targets[1]"},
+		{"{\"allow\":[{\"max_size\":-1}]}", "allow[0].max_size"},
+		{"{\"allow\":[{\"max_size\":1.5}]}", "allow[0].max_size"},
+		{"{\"allow\":[{\"max_size\":\"10X\"}]}", "allow[0].max_size"},
+		{"{\"allow\":[{\"max_size\":\"\"}]}", "allow[0].max_size"},
+		{"{\"allow\":[{\"max_size\":\"99999999999T\"}]}", "allow[0].max_size"},
+		{"{\"allow\":[{\"max_inodes\":true}]}", "allow[0].max_inodes"},
+		{"{\"allow\":[{\"owners\":[]}],\"allow\":[]}", "twice"},
+		{"{\"allow\":[]} x", ""},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct policy *policy = NULL;
+		struct error err = {0};
+
+		if (policy_parse(rows[i].text, strlen(rows[i].text), true, &policy, &err) >= 0)
+			fail_msg("'%s' was taken", rows[i].text);
+		if (!strstr(err.text, rows[i].wanted) || !err.text[0])
+			fail_msg("'%s': error '%s' does not name '%s'", rows[i].text, err.text,
+				rows[i].wanted);
+	}
+}
+
+/* The request that each row changes: one repository, mounted on /workspace. */
+struct row {
+	const char *policy;
+	bool allowed;
+	const char *wanted; /* in the refusal */
+	const char *rev, *target, *upper, *dir, *alternate, *user, *namespace;
+	enum config_keep keep;
+	bool no_owner;
+};
+
+static char repository_path[] = "/srv/git/app.git";
+
+static int judge(const struct row *row, struct error *err)
+{
+	struct layer_spec specs[2] = {
+		{.kind = (char *)"git", .path = repository_path, .rev = (char *)row->rev},
+		{.kind = (char *)"dir", .path = (char *)row->dir},
+	};
+	struct workspace_config config = {
+		.layers = specs,
+		.layer_count = row->dir ? 2 : 1,
+		.target = (char *)(row->target ? row->target : "/workspace"),
+		.upper = (char *)row->upper,
+		.owner_is_set = !row->no_owner,
+		.owner_uid = 1000,
+		.owner_gid = 100,
+		.keep = row->keep,
+	};
+	static struct source sources[2];
+	const char *namespaces[] = {row->namespace, NULL};
+	struct policy_request request = {
+		.config = &config,
+		.sources = sources,
+		.user = row->user,
+		.namespaces = row->namespace ? namespaces : NULL,
+	};
+	struct policy *policy;
+	int r;
+
+	memset(sources, 0, sizeof(sources));
+	sources[0].dir.path = repository_path;
+	sources[0].alternate_count = row->alternate ? 1 : 0;
+	sources[0].alternates[0].path = (char *)row->alternate;
+	sources[1].dir.path = (char *)row->dir;
+	assert_int_equal(policy_parse(row->policy, strlen(row->policy), true, &policy, err), 0);
+	r = policy_check(policy, &request, err);
+	policy_free(policy);
+	return r;
+}
+
+#define ANY_REPO    "\"repositories\":[\"/srv/git/**\"]"
+#define ENTRY(more) "{\"allow\":[{" ANY_REPO more "}]}"
+
+static const struct row judged[] = {
+	{.policy = "{\"allow\":[]}", .wanted = "repository '/srv/git/app.git'"},
+	{.policy = "{\"allow\":[{}]}", .wanted = "repositories"},
+	{.policy = "{\"allow\":[{\"repositories\":[]}]}", .wanted = "repositories"},
+	{.policy = ENTRY(""), .allowed = true},
+	{.policy = "{\"allow\":[{\"repositories\":[\"/srv/other/**\"]}]}", .wanted = "repository"},
+	{.policy = "{\"allow\":[{\"repositories\":[\"/x\"]},{" ANY_REPO "}]}", .allowed = true},
+	/* One entry must admit it whole. */
+	{.policy = "{\"allow\":[{" ANY_REPO ",\"targets\":[\"/a\"]},{\"repositories\":[\"/x\"],"
+		   "\"targets\":[\"/workspace\"]}]}",
+		.wanted = "target '/workspace'"},
+	{.policy = ENTRY(",\"revisions\":[\"main\"]"), .rev = "main", .allowed = true},
+	{.policy = ENTRY(",\"revisions\":[\"main\"]"),
+		.rev = "topic",
+		.wanted = "revision 'topic'"},
+	{.policy = ENTRY(",\"revisions\":[\"main\"]"), .wanted = "revision 'HEAD'"},
+	{.policy = ENTRY(",\"revisions\":[\"v*\"]"), .rev = "v1.2", .allowed = true},
+	{.policy = ENTRY(",\"targets\":[\"/work*\"]"), .allowed = true},
+	{.policy = ENTRY(",\"targets\":[\"/work*\"]"), .target = "/src", .wanted = "target '/src'"},
+	{.policy = ENTRY(",\"owners\":[\"1000:*\"]"), .allowed = true},
+	{.policy = ENTRY(",\"owners\":[\"0:0\"]"), .wanted = "owner '1000:100'"},
+	{.policy = ENTRY(",\"owners\":[\"**\"]"), .no_owner = true, .wanted = "owners"},
+	{.policy = ENTRY(",\"keep\":[\"discard\"]"), .allowed = true},
+	{.policy = ENTRY(",\"keep\":[\"discard\"]"), .keep = CONFIG_KEEP_KEEP, .wanted = "'keep'"},
+	{.policy = ENTRY(",\"keep\":[\"keep\"]"), .keep = CONFIG_KEEP_KEEP, .allowed = true},
+	{.policy = ENTRY(""), .upper = "/srv/up/a", .wanted = "uppers"},
+	{.policy = ENTRY(",\"uppers\":[\"/srv/up/*\"]"), .upper = "/srv/up/a", .allowed = true},
+	{.policy = ENTRY(",\"uppers\":[\"/srv/up/*\"]"), .upper = "/etc", .wanted = "'/etc'"},
+	{.policy = ENTRY(",\"uppers\":[\"/u\"],\"keep\":[\"discard\"]"),
+		.upper = "/u",
+		.wanted = "'keep'"},
+	{.policy = ENTRY(""), .dir = "/opt/sdk", .wanted = "layers"},
+	{.policy = ENTRY(",\"layers\":[\"/opt/*\"]"), .dir = "/opt/sdk", .allowed = true},
+	{.policy = ENTRY(",\"layers\":[\"/opt/*\"]"), .dir = "/etc", .wanted = "'/etc'"},
+	{.policy = ENTRY(""), .alternate = "/srv/git/base.git/objects", .allowed = true},
+	{.policy = ENTRY(""), .alternate = "/home/x/.git/objects", .wanted = "alternate"},
+	{.policy = "{\"allow\":[{\"repositories\":[\"/srv/git/app.git\",\"/home/x\"]}]}",
+		.alternate = "/home/x/.git/objects",
+		.allowed = true},
+	{.policy = "{\"allow\":[{\"repositories\":[\"/srv/git/app.git\",\"/home\"]}]}",
+		.alternate = "/home/x/.git/objects",
+		.wanted = "alternate"},
+	{.policy = ENTRY(",\"users\":[\"ci\"]"), .user = "ci", .allowed = true},
+	{.policy = ENTRY(",\"users\":[\"ci\"]"), .user = "eve", .wanted = "user 'eve'"},
+	{.policy = ENTRY(",\"users\":[\"ci\"]"), .wanted = "users"},
+	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .namespace = "ci-1", .allowed = true},
+	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .namespace = "x", .wanted = "'x'"},
+	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .wanted = "namespaces"},
+	{.policy = ENTRY(",\"max_size\":\"10G\""), .wanted = "max_size"},
+	{.policy = ENTRY(",\"max_inodes\":1000"), .wanted = "max_inodes"},
+};
+
+static void judgements(void **state)
+{
+	for (size_t i = 0; i < ROWS(judged); i++) {
+		struct error err = {0};
+		int r = judge(&judged[i], &err);
+
+		if (r != (judged[i].allowed ? 0 : -EACCES))
+			fail_msg("row %zu, %s: %d '%s'", i, judged[i].policy, r, err.text);
+		if (!judged[i].allowed && !strstr(err.text, judged[i].wanted))
+			fail_msg("row %zu: '%s' does not say '%s'", i, err.text, judged[i].wanted);
+	}
+}
+
+/* A repository called "objects" does not make its parent's name enough. */
+static void only_alternates_lose_objects(void **state)
+{
+	static const struct row row = {.policy = "{\"allow\":[{\"repositories\":[\"/srv/git\"]}]}"};
+	struct error err = {0};
+
+	strcpy(repository_path, "/srv/git/objects");
+	assert_int_equal(judge(&row, &err), -EACCES);
+	strcpy(repository_path, "/srv/git/.git");
+	assert_int_equal(judge(&row, &err), 0);
+	strcpy(repository_path, "/srv/git/app.git");
+}
+
+static void without_a_file(void **state)
+{
+	struct layer_spec spec = {.kind = (char *)"git", .path = repository_path};
+	struct workspace_config config = {
+		.layers = &spec, .layer_count = 1, .target = (char *)"/w"};
+	struct policy_request request = {.config = &config};
+	struct error err = {0};
+	struct policy *policy;
+
+	assert_int_equal(policy_parse(NULL, 0, true, &policy, &err), 0);
+	assert_int_equal(policy_check(policy, &request, &err), -EACCES);
+	assert_non_null(strstr(err.text, "there is no policy file"));
+	policy_free(policy);
+	assert_int_equal(policy_parse(NULL, 0, false, &policy, &err), 0);
+	assert_int_equal(policy_check(policy, &request, &err), 0);
+	policy_free(policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(globs),
+		cmocka_unit_test(glob_does_not_explode),
+		cmocka_unit_test(refused_documents),
+		cmocka_unit_test(judgements),
+		cmocka_unit_test(only_alternates_lose_objects),
+		cmocka_unit_test(without_a_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
