@@ -9,6 +9,15 @@
  *   requester  -> supervisor  READY     the mount answers; the workspace lives from here
  *   either     -> requester   FAILED    with a struct error; everything is undone
  *
+ * A requester that execs the main program as supervisor (the hook) writes
+ *
+ *   git-overlayfs supervise --control=FD --workspace=ID --lock=FD [--userns=FD] [--pidfd=FD]
+ *       [--container=ID] [--debug] --source=TEXT... -- OPTIONS
+ *
+ * where --lock is workspace.lock_fd, each --source comes from source_to_text() in the order
+ * of the layers, and OPTIONS is the text of an annotation with `owner=` in it. The record
+ * was stored before, for the supervisor reads from it where the mount and the upper are.
+ *
  * A requester that vanishes before READY undoes the workspace. The requester's
  * half of the protocol (control_*) lies in src/host and links neither FUSE nor
  * libgit2.

@@ -49,7 +49,10 @@ struct workspace_info {
  */
 int workspace_create(const char *id, struct workspace *ret_ws, struct error *err);
 
-/* Makes state_dir/{upper,work}, owned by these ids of the caller's user namespace. */
+/*
+ * Makes state_dir/{upper,work}, owned by these ids of the caller's user namespace. An
+ * upper that an earlier workspace of this id has kept is used again.
+ */
 int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct error *err);
 
 /* Replaces workspace.json: written aside, then renamed. */
@@ -71,5 +74,11 @@ void workspace_info_release(struct workspace_info *info); /* idempotent */
 
 /* Opens a record that exists, without its lock: for umount and the janitor. */
 int workspace_open(const char *id, struct workspace *ret_ws, struct error *err);
+/*
+ * For a supervisor that was started by exec: takes over the record of its requester,
+ * whose lock came along as the descriptor `lock_fd`, which the workspace then owns.
+ */
+int workspace_adopt(const char *id, int lock_fd, struct workspace *ret_ws, struct error *err);
+
 /* Waits until the supervisor has let go of the record: 0, or -ETIMEDOUT. */
 int workspace_wait_gone(const char *id, int timeout_ms);

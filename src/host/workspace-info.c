@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "workspace-internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <git-overlayfs/config.h>
+#include <git-overlayfs/json.h>
+#include <git-overlayfs/log.h>
+
+#include "util/cleanup.h"
+
+#define INFO_SIZE_MAX 65536
+
+static void closejson(struct json **json)
+{
+	json_free(*json);
+}
+
+void workspace_info_release(struct workspace_info *info)
+{
+	free(steal_ptr(&info->id));
+	free(steal_ptr(&info->mountpoint));
+	free(steal_ptr(&info->source));
+	free(steal_ptr(&info->commit));
+	free(steal_ptr(&info->upper));
+	free(steal_ptr(&info->container));
+}
+
+static int info_to_text(const struct workspace_info *info, char **ret_text, size_t *ret_size)
+{
+	const struct {
+		const char *key, *value;
+	} strings[] = {
+		{"id", info->id},
+		{"mountpoint", info->mountpoint},
+		{"source", info->source},
+		{"commit", info->commit},
+		{"upper", info->upper},
+		{"container", info->container},
+	};
+	struct json_writer *writer;
+	int r = json_writer_new(true, &writer);
+
+	if (r < 0)
+		return r;
+	json_write_object_begin(writer);
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		json_write_key(writer, strings[i].key);
+		json_write_string(writer, strings[i].value ? strings[i].value : "");
+	}
+	json_write_key(writer, "keep");
+	json_write_bool(writer, info->keep);
+	json_write_key(writer, "supervisor");
+	json_write_integer(writer, info->supervisor);
+	json_write_key(writer, "daemon");
+	json_write_integer(writer, info->daemon);
+	json_write_key(writer, "created");
+	json_write_integer(writer, info->created);
+	json_write_object_end(writer);
+	return json_writer_finish(writer, ret_text, ret_size);
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* So that a reboot, which empties the run directory, does not cost the upper. */
+static int mark_kept(const char *state_dir)
+{
+	_cleanup_close_ int dir = open(state_dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+
+	if (dir < 0)
+		return -errno;
+	fd = openat(dir, WORKSPACE_KEEP_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : 0;
+}
+
+int workspace_store(
+	const struct workspace *ws, const struct workspace_info *info, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t size = 0;
+	int r = info_to_text(info, &text, &size);
+
+	if (r == 0 && info->keep && ws->state_dir)
+		r = mark_kept(ws->state_dir);
+	if (r == 0) {
+		fd = openat(ws->run_fd, WORKSPACE_FILE ".new",
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : write_all(fd, text, size);
+	}
+	if (r == 0 && renameat(ws->run_fd, WORKSPACE_FILE ".new", ws->run_fd, WORKSPACE_FILE) < 0)
+		r = -errno;
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
+			"workspace %s: cannot write its record", ws->id);
+	return 0;
+}
+
+static int read_file(int dir_fd, const char *name, char **ret_text, size_t *ret_size)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ char *text = malloc(INFO_SIZE_MAX);
+	size_t size = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	if (!text)
+		return -ENOMEM;
+	while ((n = read(fd, text + size, INFO_SIZE_MAX - size)) > 0)
+		size += (size_t)n;
+	if (n < 0)
+		return -errno;
+	*ret_text = steal_ptr(&text);
+	*ret_size = size;
+	return size < INFO_SIZE_MAX ? 0 : -E2BIG;
+}
+
+static int take_string(const struct json *json, const char *key, char **ret)
+{
+	const char *value = json_member_string(json, key);
+
+	*ret = strdup(value ? value : "");
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int64_t take_integer(const struct json *json, const char *key)
+{
+	const struct json *value = json_member(json, key);
+
+	return value && value->is_integer ? value->integer : 0;
+}
+
+static pid_t take_pid(const struct json *json, const char *key)
+{
+	int64_t value = take_integer(json, key);
+
+	/* 0 and negative numbers mean groups of processes to kill(2). */
+	return value > 1 && value <= INT_MAX ? (pid_t)value : 0;
+}
+
+int workspace_info_read(
+	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err)
+{
+	_cleanup_(closejson) struct json *json = NULL;
+	struct workspace_info info = {0};
+	_cleanup_free_ char *text = NULL;
+	const struct json *keep;
+	size_t size = 0;
+	int r = read_file(run_fd, WORKSPACE_FILE, &text, &size);
+
+	if (r < 0)
+		return error_set_errno(
+			err, -r, EXIT_STATUS_FAILED, "workspace %s: cannot read its record", id);
+	r = json_parse(text, size, &json, err);
+	if (r < 0) {
+		error_prefix(err, "workspace %s: its record", id);
+		return r;
+	}
+	info.id = strdup(id);
+	keep = json_member(json, "keep");
+	/* A record that says nothing of it keeps: that is the mistake one can undo. */
+	info.keep = !keep || keep->type != JSON_BOOL || keep->boolean;
+	info.supervisor = take_pid(json, "supervisor");
+	info.daemon = take_pid(json, "daemon");
+	info.created = take_integer(json, "created");
+	if (!info.id || take_string(json, "mountpoint", &info.mountpoint) < 0 ||
+		take_string(json, "source", &info.source) < 0 ||
+		take_string(json, "commit", &info.commit) < 0 ||
+		take_string(json, "upper", &info.upper) < 0 ||
+		take_string(json, "container", &info.container) < 0) {
+		workspace_info_release(&info);
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	info.alive = workspace_is_locked(run_fd);
+	*ret_info = info;
+	return 0;
+}
+
+/* A record without a readable workspace.json: what there is to know of it. */
+static int bare_info(int run_fd, const char *id, struct workspace_info *ret_info)
+{
+	struct workspace_info info = {.keep = true, .alive = workspace_is_locked(run_fd)};
+
+	info.id = strdup(id);
+	info.mountpoint = strdup("");
+	info.source = strdup("");
+	info.commit = strdup("");
+	info.upper = strdup("");
+	info.container = strdup("");
+	*ret_info = info;
+	if (info.id && info.mountpoint && info.source && info.commit && info.upper &&
+		info.container)
+		return 0;
+	workspace_info_release(ret_info);
+	return -ENOMEM;
+}
+
+static int visit(int base_fd, const char *id, workspace_fn fn, void *ctx)
+{
+	_cleanup_(workspace_info_release) struct workspace_info info = {0};
+	_cleanup_close_ int fd =
+		openat(base_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct error err = {0};
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	r = workspace_info_read(fd, id, &info, &err);
+	if (r < 0) {
+		r = bare_info(fd, id, &info);
+		if (r < 0)
+			return r;
+		/* One that is being made or removed has none, and that is no fault. */
+		if (!info.alive && err.code != ENOENT)
+			log_warning("%s", err.text);
+	}
+	return fn(ctx, &info);
+}
+
+int workspace_for_each(workspace_fn fn, void *ctx, struct error *err)
+{
+	_cleanup_free_ char *base = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int fd, r = workspace_base_open(WORKSPACE_RUN, false, &base, &fd, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "%s", base);
+	}
+	r = 0;
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
+		if (config_id_is_valid(entry->d_name))
+			r = visit(fd, entry->d_name, fn, ctx);
+	if (r == 0 && errno)
+		r = error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", base);
+	return r;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files workspace*.c share; see include/git-overlayfs/workspace.h. */
+#pragma once
+
+#include <git-overlayfs/workspace.h>
+
+#define WORKSPACE_FILE "workspace.json"
+/* Stands in a state directory whose upper outlives the workspace. */
+#define WORKSPACE_KEEP_MARK "keep"
+
+enum workspace_base { WORKSPACE_RUN, WORKSPACE_STATE };
+
+/*
+ * Opens the directory that holds all records, or all uppers, and makes it when `create`.
+ * It belongs to the caller and nobody else may write there. -ENOENT: there is none.
+ */
+int workspace_base_open(
+	enum workspace_base base, bool create, char **ret_path, int *ret_fd, struct error *err);
+
+/*
+ * Removes `name` below `parent_fd` with all that is in it: by descriptors, never through
+ * a symlink, however deep, and where the owner may, in directories without permissions.
+ */
+int tree_remove(int parent_fd, const char *name);
+
+/* Reads workspace.json of an open record. */
+int workspace_info_read(
+	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err);
+/* Whether somebody holds the lock of an open record. */
+bool workspace_is_locked(int run_fd);

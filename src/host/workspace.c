@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "workspace-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <git-overlayfs/config.h>
+
+#include "util/cleanup.h"
+
+static int failed(struct error *err, int r, const char *what, const char *id)
+{
+	return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workspace %s: %s", id, what);
+}
+
+static int choose_id(const char *id, char ret[static WORKSPACE_ID_MAX + 1], struct error *err)
+{
+	unsigned char random[6];
+
+	if (id) {
+		if (!config_id_is_valid(id))
+			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+				"'%s' cannot name a workspace; write letters, digits, _.+-", id);
+		strcpy(ret, id);
+		return 0;
+	}
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "no random numbers");
+	for (size_t i = 0; i < sizeof(random); i++)
+		sprintf(ret + 2 * i, "%02x", random[i]);
+	return 0;
+}
+
+/* -ESTALE: the record was removed between open and lock. */
+static int lock_record(int base_fd, const char *id, int *ret_fd)
+{
+	_cleanup_close_ int fd =
+		openat(base_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat mine, now;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	if (fstat(fd, &mine) < 0)
+		return -errno;
+	if (fstatat(base_fd, id, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != mine.st_ino ||
+		now.st_dev != mine.st_dev)
+		return -ESTALE;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* Makes the directory and locks it. Who lists workspaces holds a lock for an instant. */
+static int make_record(int base_fd, const char *id, int *ret_fd)
+{
+	static const struct timespec pause = {.tv_nsec = 2000000};
+	int r = -ESTALE;
+
+	for (int attempt = 0; attempt < 25; attempt++) {
+		if (mkdirat(base_fd, id, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		r = lock_record(base_fd, id, ret_fd);
+		if (r != -ESTALE && r != -EWOULDBLOCK)
+			return r;
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+static int open_paths(struct workspace *ws, int base_fd, const char *base, struct error *err)
+{
+	if (asprintf(&ws->run_dir, "%s/%s", base, ws->id) < 0) {
+		ws->run_dir = NULL;
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	ws->run_fd = openat(base_fd, ws->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return ws->run_fd < 0 ? -errno : 0;
+}
+
+/* The state directory's base and, if there is one, the workspace's own path. */
+static int find_state(struct workspace *ws, bool create, int *ret_base_fd, struct error *err)
+{
+	_cleanup_free_ char *base = NULL;
+	int r = workspace_base_open(WORKSPACE_STATE, create, &base, ret_base_fd, err);
+	struct stat st;
+
+	if (r < 0)
+		return r;
+	if (!create && fstatat(*ret_base_fd, ws->id, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		close(*ret_base_fd);
+		*ret_base_fd = -1;
+		return -ENOENT;
+	}
+	free(steal_ptr(&ws->state_dir));
+	if (asprintf(&ws->state_dir, "%s/%s", base, ws->id) < 0) {
+		ws->state_dir = NULL;
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	return 0;
+}
+
+/* Whether the upper of this id was to outlive its workspace. */
+static bool state_is_kept(int base_fd, const char *id)
+{
+	char path[WORKSPACE_ID_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/%s", id, WORKSPACE_KEEP_MARK);
+	return faccessat(base_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What a dead workspace of this id left, an upper that was to be kept aside. */
+static int clear_dead(struct workspace *ws, struct error *err)
+{
+	_cleanup_close_ int base_fd = -1;
+	int r;
+
+	if (unlinkat(ws->run_fd, WORKSPACE_FILE, 0) < 0 && errno != ENOENT)
+		return failed(err, -errno, "cannot clear the record of a dead one", ws->id);
+	r = find_state(ws, false, &base_fd, NULL);
+	if (r < 0)
+		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
+	if (state_is_kept(base_fd, ws->id))
+		return 0;
+	r = tree_remove(base_fd, ws->id);
+	free(steal_ptr(&ws->state_dir));
+	return r < 0 ? failed(err, r, "cannot clear what a dead one left", ws->id) : 0;
+}
+
+int workspace_create(const char *id, struct workspace *ret_ws, struct error *err)
+{
+	struct workspace ws = {.run_fd = -1, .lock_fd = -1};
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1;
+	int r;
+
+	r = choose_id(id, ws.id, err);
+	if (r < 0)
+		return r;
+	r = workspace_base_open(WORKSPACE_RUN, true, &base, &base_fd, err);
+	if (r < 0)
+		return r;
+	r = make_record(base_fd, ws.id, &ws.lock_fd);
+	if (r == -EWOULDBLOCK)
+		return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+			"workspace %s is in use; choose another id= or unmount it", ws.id);
+	if (r < 0)
+		return failed(err, r, "cannot make the record", ws.id);
+	r = open_paths(&ws, base_fd, base, err);
+	if (r == 0)
+		r = clear_dead(&ws, err);
+	if (r < 0) {
+		workspace_release(&ws);
+		return r;
+	}
+	*ret_ws = ws;
+	return 0;
+}
+
+static int make_owned_dir(int fd, const char *name, mode_t mode, uid_t uid, gid_t gid)
+{
+	_cleanup_close_ int dir = -1;
+
+	if (mkdirat(fd, name, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	dir = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	/* The umask is the caller's; these modes are not for it to decide. */
+	if (fchown(dir, uid, gid) < 0 || fchmod(dir, mode) < 0)
+		return -errno;
+	return 0;
+}
+
+int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct error *err)
+{
+	_cleanup_close_ int base_fd = -1, state_fd = -1;
+	int r = find_state(ws, true, &base_fd, err);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(base_fd, ws->id, 0700) < 0 && errno != EEXIST)
+		return failed(err, -errno, "cannot make the state directory", ws->id);
+	state_fd = openat(base_fd, ws->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (state_fd < 0)
+		return failed(err, -errno, "cannot open the state directory", ws->id);
+	r = make_owned_dir(state_fd, "upper", 0755, uid, gid);
+	if (r == 0)
+		r = make_owned_dir(state_fd, "work", 0700, uid, gid);
+	return r < 0 ? failed(err, r, "cannot make the upper directory", ws->id) : 0;
+}
+
+int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
+{
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1, state_fd = -1;
+	int r = find_state(ws, false, &state_fd, NULL), r2;
+
+	if (r == 0 && !keep_upper)
+		r = tree_remove(state_fd, ws->id);
+	if (r == -ENOENT)
+		r = 0;
+	/* The record goes last: as long as it is there, somebody can find the rest. */
+	r2 = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err);
+	if (r2 == 0)
+		r2 = tree_remove(base_fd, ws->id);
+	if (r < 0)
+		return failed(err, r, "cannot remove the upper directory", ws->id);
+	return r2 < 0 ? failed(err, r2, "cannot remove the record", ws->id) : 0;
+}
+
+void workspace_release(struct workspace *ws)
+{
+	free(steal_ptr(&ws->run_dir));
+	free(steal_ptr(&ws->state_dir));
+	close_keep_errno(steal_fd(&ws->run_fd));
+	close_keep_errno(steal_fd(&ws->lock_fd));
+}
+
+int workspace_open(const char *id, struct workspace *ret_ws, struct error *err)
+{
+	struct workspace ws = {.run_fd = -1, .lock_fd = -1};
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1, state_fd = -1;
+	int r;
+
+	if (!config_id_is_valid(id))
+		return error_set(err, ENOENT, EXIT_STATUS_FAILED, "no workspace '%s'", id);
+	strcpy(ws.id, id);
+	r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL);
+	if (r == 0)
+		r = open_paths(&ws, base_fd, base, err);
+	if (r == 0) {
+		r = find_state(&ws, false, &state_fd, err);
+		r = r == -ENOENT ? 0 : r;
+	}
+	if (r < 0) {
+		workspace_release(&ws);
+		return r == -ENOENT
+			       ? error_set(err, ENOENT, EXIT_STATUS_FAILED, "no workspace '%s'", id)
+			       : failed(err, r, "cannot open the record", id);
+	}
+	*ret_ws = ws;
+	return 0;
+}
+
+int workspace_adopt(const char *id, int lock_fd, struct workspace *ret_ws, struct error *err)
+{
+	struct workspace ws;
+	struct stat record, lock;
+	int r = workspace_open(id, &ws, err);
+
+	if (r < 0)
+		return r;
+	if (fstat(ws.run_fd, &record) < 0 || fstat(lock_fd, &lock) < 0 ||
+		record.st_ino != lock.st_ino || record.st_dev != lock.st_dev ||
+		flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		workspace_release(&ws);
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"workspace %s: descriptor %d is not its lock", id, lock_fd);
+	}
+	ws.lock_fd = lock_fd;
+	*ret_ws = ws;
+	return 0;
+}
+
+bool workspace_is_locked(int run_fd)
+{
+	if (flock(run_fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	flock(run_fd, LOCK_UN);
+	return false;
+}
+
+int workspace_wait_gone(const char *id, int timeout_ms)
+{
+	static const struct timespec pause = {.tv_nsec = 5000000};
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1;
+	int r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (int waited = 0;; waited += 5) {
+		_cleanup_close_ int fd =
+			openat(base_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0)
+			return errno == ENOENT ? 0 : -errno;
+		if (!workspace_is_locked(fd))
+			return 0;
+		if (waited >= timeout_ms)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
