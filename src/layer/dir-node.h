@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Objects of a directory layer, and how they are reached: by name from the
+ * descriptor of the directory they stand in, one component at a time, never
+ * through a symlink. So no path is too long, and none leads out of the root.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "layer/layer-kind.h"
+#include "layer/path-tail.h"
+#include "util/fdcache.h"
+#include "util/lock.h"
+
+/* One name in one directory; hard links are several nodes. */
+struct dir_node {
+	struct dir_node *prev, *next; /* protected by the layer's lock */
+	struct dir_node *parent;      /* a reference; NULL: the root. Immutable, as all below */
+	atomic_ullong references;     /* of lookups, and one for each child */
+	mode_t type;
+	struct fdcache_entry entry; /* directories but the root: an O_PATH descriptor */
+	char name[];
+};
+
+struct dir_layer {
+	struct layer base;
+	int root_fd;	/* O_PATH; immutable */
+	dev_t root_dev; /* immutable */
+	struct dir_node *root;
+	struct mutex lock;
+	struct dir_node nodes guarded_by(lock); /* list head: what to free at the end */
+};
+
+/* A node of one reference; takes a reference of the parent. NULL: out of memory. */
+struct dir_node *dir_node_new(
+	struct dir_layer *layer, struct dir_node *parent, const char *name, mode_t type);
+void dir_node_unref(struct dir_layer *layer, struct dir_node *node, uint64_t count);
+/* Frees every node, whoever holds references. */
+void dir_node_free_all(struct dir_layer *layer);
+
+/*
+ * The descriptor of a directory, held until dir_node_put_fd(). -ENOTDIR; -ESTALE
+ * when it is no longer where it was.
+ */
+int dir_node_get_fd(struct dir_layer *layer, struct dir_node *dir, int *ret_fd);
+void dir_node_put_fd(struct dir_layer *layer, struct dir_node *dir);
+
+/* An O_PATH descriptor of any object; the caller closes it. -ESTALE as above. */
+int dir_node_open_path(struct dir_layer *layer, struct dir_node *node);
+
+void dir_node_path(const struct dir_node *node, struct path_tail *ret_path);

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The layer "dir": shows a directory as it is. A node is a struct dir_node. */
+#include "layer/dir-node.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "layer/inode-hash.h"
+#include "util/cleanup.h"
+
+/* Set in the numbers of objects on other file systems than the root's. */
+#define FOREIGN_INODE_BIT (1ull << 61)
+
+/* "/proc/self/fd/" and the digits of an int. */
+#define PROC_FD_MAX 32
+
+static struct dir_layer *dir_layer_of(struct layer *layer)
+{
+	return (struct dir_layer *)layer;
+}
+
+static struct dir_node *node_of(layer_node_t node)
+{
+	return (struct dir_node *)(uintptr_t)node;
+}
+
+/* Logs what went wrong with the object, and returns -error. */
+static ssize_t failed(struct layer *layer, const char *operation, const struct dir_node *node,
+	const char *name, int error)
+{
+	struct path_tail path;
+
+	dir_node_path(node, &path);
+	layer_log_failure(layer, operation, path_tail_text(&path), "%s%s%s", name ? name : "",
+		name ? ": " : "", strerror(error));
+	return -error;
+}
+
+static void proc_fd_path(int fd, char path[PROC_FD_MAX])
+{
+	snprintf(path, PROC_FD_MAX, "/proc/self/fd/%d", fd);
+}
+
+/* --- life --- */
+
+static void dir_close(struct layer *layer)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+
+	dir_node_free_all(self);
+	close_keep_errno(self->root_fd);
+	mutex_destroy(&self->lock);
+	layer_base_release(layer);
+	free(self);
+}
+
+static int open_root(struct dir_layer *self, int fd, struct error *err)
+{
+	char path[PROC_FD_MAX];
+	struct stat st;
+
+	/* A new open file description would need a look-up; O_PATH ones have no state. */
+	self->root_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (self->root_fd < 0 || fstat(self->root_fd, &st) < 0)
+		return error_set_errno(
+			err, errno, EXIT_STATUS_SOURCE, "the directory of the layer");
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, ENOTDIR, EXIT_STATUS_SOURCE,
+			"a layer of kind dir needs a directory, and this is none");
+	self->root_dev = st.st_dev;
+	proc_fd_path(self->root_fd, path);
+	if (access(path, F_OK) < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
+			"%s (is /proc mounted? extended attributes need it)", path);
+	return 0;
+}
+
+static int dir_open(const struct layer_config *config, struct layer **ret_layer, struct error *err)
+{
+	struct dir_layer *self = calloc(1, sizeof(*self));
+	int r;
+
+	if (!self || layer_base_init(&self->base, &dir_layer_ops, config, NULL) < 0) {
+		free(self);
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	self->base.has_whiteouts = true;
+	mutex_init(&self->lock);
+	self->nodes.prev = self->nodes.next = &self->nodes;
+	r = open_root(self, config->root_fd, err);
+	if (!r) {
+		self->root = dir_node_new(self, NULL, "", S_IFDIR);
+		if (!self->root)
+			r = error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	if (r < 0) {
+		dir_close(&self->base);
+		return r;
+	}
+	*ret_layer = &self->base;
+	return 0;
+}
+
+/* --- names --- */
+
+static layer_node_t dir_root(struct layer *layer)
+{
+	struct dir_node *root = dir_layer_of(layer)->root;
+
+	atomic_fetch_add(&root->references, 1);
+	return (uintptr_t)root;
+}
+
+static int dir_lookup(
+	struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+	struct dir_node *dir = node_of(parent), *node;
+	struct stat st;
+	int fd, r = dir_node_get_fd(self, dir, &fd);
+
+	if (r == -ENOTDIR)
+		return r;
+	if (r < 0)
+		return (int)failed(layer, "lookup", dir, name, -r);
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		r = -errno;
+	dir_node_put_fd(self, dir);
+	/* What is too long for this file system cannot stand in it. */
+	if (r == -ENOENT || r == -ENAMETOOLONG)
+		return -ENOENT;
+	if (r < 0)
+		return (int)failed(layer, "lookup", dir, name, -r);
+	node = dir_node_new(self, dir, name, st.st_mode);
+	if (!node)
+		return -ENOMEM;
+	*ret_node = (uintptr_t)node;
+	return 0;
+}
+
+static void dir_forget(struct layer *layer, layer_node_t node, uint64_t count)
+{
+	dir_node_unref(dir_layer_of(layer), node_of(node), count);
+}
+
+/* --- metadata --- */
+
+/*
+ * st_ino alone names an object of the root's file system. Elsewhere (a mount
+ * below the root, a btrfs subvolume) the device belongs to the name: as its
+ * distance from the root's, which stays the same longer than either does.
+ */
+static uint64_t inode_number(const struct dir_layer *self, dev_t dev, ino_t ino)
+{
+	if (dev == self->root_dev)
+		return ino;
+	return (inode_hash(INODE_HASH_SEED, &ino, sizeof(ino), dev - self->root_dev) >> 3) |
+	       FOREIGN_INODE_BIT;
+}
+
+static int stat_node(struct dir_layer *self, struct dir_node *node, struct stat *ret_st)
+{
+	int fd, r = 0;
+
+	if (!node->parent)
+		return fstat(self->root_fd, ret_st) < 0 ? -errno : 0;
+	r = dir_node_get_fd(self, node->parent, &fd);
+	if (r < 0)
+		return r;
+	if (fstatat(fd, node->name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		r = errno == ENOENT ? -ESTALE : -errno;
+	else if ((ret_st->st_mode & S_IFMT) != node->type)
+		r = -ESTALE;
+	dir_node_put_fd(self, node->parent);
+	return r;
+}
+
+static int dir_getattr(
+	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+	struct stat st;
+	int r = stat_node(self, node_of(node), &st);
+
+	if (r < 0)
+		return (int)failed(layer, "getattr", node_of(node), NULL, -r);
+	st.st_ino = inode_number(self, st.st_dev, st.st_ino);
+	st.st_dev = 0;
+	if (S_ISDIR(st.st_mode))
+		st.st_nlink = 1;
+	layer_map_ids(layer, view, st.st_uid, st.st_gid, &st);
+	*ret_st = st;
+	return 0;
+}
+
+static int dir_statfs(struct layer *layer, struct statvfs *ret_st)
+{
+	return fstatvfs(dir_layer_of(layer)->root_fd, ret_st) < 0 ? -errno : 0;
+}
+
+/* --- readdir --- */
+
+struct listing {
+	struct dir_layer *self;
+	int fd;
+	dev_t dev; /* of the directory */
+	layer_emit_fn emit;
+	void *ctx;
+};
+
+/*
+ * d_ino of a mountpoint is that of the directory below the mount, and some file
+ * systems leave the type out: then stat says what getattr would.
+ */
+static int entry_attributes(const struct listing *listing, const struct dirent64 *d,
+	mode_t *ret_type, uint64_t *ret_ino)
+{
+	struct stat st;
+
+	if (d->d_type != DT_UNKNOWN && d->d_type != DT_DIR) {
+		*ret_type = DTTOIF(d->d_type);
+		*ret_ino = inode_number(listing->self, listing->dev, d->d_ino);
+		return 0;
+	}
+	if (fstatat(listing->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		return -errno;
+	*ret_type = st.st_mode & S_IFMT;
+	*ret_ino = inode_number(listing->self, st.st_dev, st.st_ino);
+	return 0;
+}
+
+/* 1: go on, 0: emit has had enough. */
+static int emit_entry(const struct listing *listing, const struct dirent64 *d)
+{
+	uint64_t ino;
+	mode_t type;
+	int r;
+
+	if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+		return 1;
+	r = entry_attributes(listing, d, &type, &ino);
+	if (r == -ENOENT) /* removed since getdents */
+		return 1;
+	if (r < 0)
+		return r;
+	return !listing->emit(listing->ctx, d->d_name, type, ino, (uint64_t)d->d_off);
+}
+
+/* Offsets are the kernel's: d_off of an entry is where the next one begins. */
+static int list(const struct listing *listing, uint64_t offset)
+{
+	_Alignas(struct dirent64) char buf[32768];
+
+	if (offset && lseek(listing->fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = getdents64(listing->fd, buf, sizeof(buf));
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (ssize_t i = 0; i < n;) {
+			const struct dirent64 *d = (const struct dirent64 *)(const void *)(buf + i);
+			int r = emit_entry(listing, d);
+
+			if (r <= 0)
+				return r;
+			i += d->d_reclen;
+		}
+	}
+}
+
+static int dir_readdir(
+	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+	struct dir_node *dir = node_of(node);
+	struct listing listing = {.self = self, .emit = emit, .ctx = ctx};
+	_cleanup_close_ int fd = -1;
+	int path_fd, r = dir_node_get_fd(self, dir, &path_fd);
+	struct stat st;
+
+	if (r == -ENOTDIR)
+		return r;
+	if (r < 0)
+		return (int)failed(layer, "readdir", dir, NULL, -r);
+	fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+	dir_node_put_fd(self, dir);
+	if (!r) {
+		listing.fd = fd;
+		listing.dev = st.st_dev;
+		r = list(&listing, offset);
+	}
+	return r < 0 ? (int)failed(layer, "readdir", dir, NULL, -r) : 0;
+}
+
+/* --- content --- */
+
+static ssize_t dir_readlink(struct layer *layer, layer_node_t node, char *buf, size_t size)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+	struct dir_node *link = node_of(node);
+	char target[PATH_MAX]; /* the longest that Linux makes, PATH_MAX - 1 */
+	ssize_t n;
+	int fd, r;
+
+	if (!S_ISLNK(link->type))
+		return -EINVAL;
+	r = dir_node_get_fd(self, link->parent, &fd);
+	if (r < 0)
+		return failed(layer, "readlink", link, NULL, -r);
+	n = readlinkat(fd, link->name, target, sizeof(target));
+	if (n < 0)
+		n = errno == ENOENT || errno == EINVAL ? -ESTALE : -errno;
+	dir_node_put_fd(self, link->parent);
+	if (n < 0)
+		return failed(layer, "readlink", link, NULL, (int)-n);
+	memcpy(buf, target, size < (size_t)n ? size : (size_t)n);
+	return n;
+}
+
+static void release_fd(struct layer_file *file)
+{
+	close_keep_errno(file->fd);
+}
+
+/*
+ * The type is checked on a descriptor that opens nothing yet, and that one is
+ * opened: a device that was put in the file's place meanwhile stays untouched.
+ */
+static int open_regular(struct dir_layer *self, struct dir_node *node, struct stat *ret_st)
+{
+	_cleanup_close_ int path_fd = dir_node_open_path(self, node);
+	char path[PROC_FD_MAX];
+	int fd;
+
+	if (path_fd < 0)
+		return path_fd;
+	if (fstat(path_fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode))
+		return -ESTALE;
+	proc_fd_path(path_fd, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int dir_open_file(struct layer *layer, layer_node_t node, struct layer_file *ret_file)
+{
+	struct dir_node *file = node_of(node);
+	struct stat st;
+	int fd;
+
+	if (!S_ISREG(file->type))
+		return S_ISDIR(file->type) ? -EISDIR : -EINVAL;
+	fd = open_regular(dir_layer_of(layer), file, &st);
+	if (fd == -EMFILE || fd == -ENFILE) {
+		fdcache_trim(fdcache_shared());
+		fd = open_regular(dir_layer_of(layer), file, &st);
+	}
+	if (fd < 0)
+		return (int)failed(layer, "open", file, NULL, -fd);
+	*ret_file =
+		(struct layer_file){.fd = fd, .size = (uint64_t)st.st_size, .release = release_fd};
+	return 0;
+}
+
+/* --- xattrs: through /proc, for want of fgetxattr on O_PATH descriptors --- */
+
+static ssize_t dir_getxattr(
+	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size)
+{
+	_cleanup_close_ int fd = dir_node_open_path(dir_layer_of(layer), node_of(node));
+	char path[PROC_FD_MAX];
+	ssize_t n;
+
+	if (fd < 0)
+		return failed(layer, "getxattr", node_of(node), NULL, -fd);
+	proc_fd_path(fd, path);
+	n = getxattr(path, name, buf, size);
+	if (n >= 0)
+		return n;
+	/* A file system that has none of this class has not this one either. */
+	if (errno == EOPNOTSUPP || errno == ENODATA)
+		return -ENODATA;
+	if (errno == ERANGE)
+		return -ERANGE;
+	return failed(layer, "getxattr", node_of(node), name, errno);
+}
+
+static ssize_t dir_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = dir_node_open_path(dir_layer_of(layer), node_of(node));
+	char path[PROC_FD_MAX];
+	ssize_t n;
+
+	if (fd < 0)
+		return failed(layer, "listxattr", node_of(node), NULL, -fd);
+	proc_fd_path(fd, path);
+	n = listxattr(path, buf, size);
+	if (n >= 0)
+		return n;
+	if (errno == EOPNOTSUPP)
+		return 0;
+	if (errno == ERANGE)
+		return -ERANGE;
+	return failed(layer, "listxattr", node_of(node), NULL, errno);
+}
+
+const struct layer_ops dir_layer_ops = {
+	.kind = "dir",
+	.open = dir_open,
+	.close = dir_close,
+	.root = dir_root,
+	.lookup = dir_lookup,
+	.forget = dir_forget,
+	.readdir = dir_readdir,
+	.getattr_with_mapping = dir_getattr,
+	.readlink = dir_readlink,
+	.open_file = dir_open_file,
+	.getxattr = dir_getxattr,
+	.listxattr = dir_listxattr,
+	.statfs = dir_statfs,
+};
