@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The OCI hook, git-overlayfs-hook. One thread, short-lived, in the runtime's
+ * namespaces with the runtime's rights: it reads what the runtime says about
+ * the container, judges the wishes for workspaces, starts a supervisor for each,
+ * lets a child of its own mount in the container's namespaces, and leaves.
+ *
+ *   main           oci-hook.c        what to do, and the one line when it fails
+ *   arguments      arguments.c       the command line
+ *   input          input.c           bounded reading
+ *   container      container.c       is the pid what the state says; its namespaces
+ *   job            job.c             one workspace, from the wish to READY or to nothing
+ *   supervise      supervise.c       the exec of the supervisor
+ *   mounter        mounter.c         the child in the container's namespaces
+ *   target         target.c          what may not be mounted on, and undoing mkdir
+ *   channel        channel.c         results and descriptors between hook and child
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <git-overlayfs/config.h>
+#include <git-overlayfs/error.h>
+#include <git-overlayfs/oci.h>
+#include <git-overlayfs/source.h>
+#include <git-overlayfs/workspace.h>
+
+/* Together less than the 30 seconds that the shipped hooks.d file gives the hook. */
+#define HOOK_INPUT_TIMEOUT_MS  5000
+#define HOOK_OPENED_TIMEOUT_MS 12000
+#define HOOK_MOUNT_TIMEOUT_MS  5000
+#define HOOK_READY_TIMEOUT_MS  5000
+#define HOOK_UNDO_TIMEOUT_MS   5000
+
+enum hook_verb { HOOK_CREATE, HOOK_POSTSTOP };
+
+struct hook_options {
+	enum hook_verb verb;
+	const char *policy;
+	const char *log; /* NULL: none */
+	const char *program;
+	const char *mounts[OCI_WORKSPACES_MAX];
+	size_t mount_count;
+};
+
+/* 1: --help or --version was answered, exit 0. The strings are borrowed from argv. */
+int arguments_parse(int argc, char **argv, struct hook_options *ret, struct error *err);
+
+/* Reads all of standard input; beyond `max` it reads on, and then fails with -EFBIG. */
+int input_read_stdin(size_t max, char **ret_text, size_t *ret_size, struct error *err);
+/* A regular file of at most `max` bytes. -ENOENT is told apart from other failures. */
+int input_read_file(int dirfd, const char *path, int flags, size_t max, char **ret_text,
+	size_t *ret_size, struct error *err);
+
+struct container {
+	struct oci_state state;
+	struct oci_config config; /* json is NULL when there was no config.json */
+	char *rootfs;		  /* as the host names it */
+	int pidfd;
+	int rootfs_fd;		  /* O_PATH, of the container's mount namespace */
+	int userns_fd;		  /* -1: the container shares ours */
+	uid_t root_uid, root_gid; /* the container's root, as ids of our user namespace */
+};
+
+void container_init(struct container *container);
+/* The state is filled in: reads config.json. */
+int container_read_config(struct container *container, struct error *err);
+/* Opens the process and its namespaces, and proves that it is this container's. */
+int container_open(struct container *container, struct error *err);
+void container_release(struct container *container);
+
+/* True in the initial user namespace as root: annotations then need a policy file. */
+bool hook_is_rootful(void);
+
+/* What a child answers: an error (code 0: none) and perhaps a descriptor. */
+int channel_pair(int ret_fds[2], struct error *err);
+int channel_send(int fd, const struct error *result, int passed_fd);
+/* Waits; the child's error becomes ours. ret_fd may be NULL: none is expected. */
+int channel_receive(int fd, int timeout_ms, int *ret_fd, struct error *err);
+/* The child's side: what it keeps, everything else is closed and stdio is /dev/null. */
+int channel_child_keep(int *fds[], size_t count);
+/* Waits for a child for so long, then kills it. Returns its wait status or -errno. */
+int child_reap(pid_t pid, int timeout_ms);
+
+struct mounter {
+	pid_t pid; /* 0: none */
+	int channel;
+};
+
+struct mounter_request {
+	const char *target;
+	const struct fuse_mount_options *options;
+	/* Judges where the target really is, as a path in the container. */
+	int (*check)(void *ctx, const char *resolved, struct error *err);
+	void *ctx;
+};
+
+/* Mounts; the child then waits for the end. *ret_fuse_fd is the connection. */
+int mounter_start(const struct container *container, const struct mounter_request *request,
+	struct mounter *ret_mounter, int *ret_fuse_fd, struct error *err);
+/* Stats the root of the mount from within the container's namespaces. */
+int mounter_wait_ready(struct mounter *mounter, struct error *err);
+void mounter_commit(struct mounter *mounter); /* idempotent, as the next */
+void mounter_undo(struct mounter *mounter);
+
+/* How many leading components of `target` exist below root_fd. */
+size_t target_existing(int root_fd, const char *target);
+/* Removes the directories behind the first `existing` components, if they are empty. */
+void target_remove_made(int root_fd, const char *target, size_t existing);
+/*
+ * Refuses a target whose mount would reach the host, or hide another mount.
+ * *ret_resolved: where it is below the root, for a policy; the caller frees it.
+ */
+int target_examine(
+	int root_fd, int target_fd, const char *target, char **ret_resolved, struct error *err);
+
+/* The options of a configuration, for the supervisor's command line. */
+int supervise_options(const struct workspace_config *config, char **ret_text, struct error *err);
+
+struct supervise_request {
+	const char *program;
+	const struct container *container;
+	const struct workspace_config *config;
+	const struct source *sources;
+	const struct workspace *workspace;
+};
+
+int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int *ret_control_fd,
+	struct error *err);
+
+/* One workspace on its way. */
+struct job {
+	const struct oci_wish *wish;
+	struct workspace_config config;
+	struct source *sources;
+	size_t source_count;
+	char id[WORKSPACE_ID_MAX + 1];
+	struct workspace workspace;
+	bool has_workspace;
+	pid_t supervisor; /* 0: none */
+	int control_fd;
+	struct mounter mounter;
+};
+
+struct job_context {
+	const struct hook_options *options;
+	const struct container *container;
+	const struct policy *policy;
+};
+
+void job_init(struct job *job, const struct oci_wish *wish);
+/* Parses, opens the sources, asks the policy: nothing is made yet. */
+int job_prepare(struct job *job, const struct job_context *context, struct error *err);
+int job_start(struct job *job, const struct job_context *context, struct error *err);
+int job_release_workspace(struct job *job, struct error *err); /* READY: it lives on its own */
+void job_undo(struct job *job);
+void job_release(struct job *job);
+
+/* Clears away what a workspace of this container left; never waits, never fails. */
+void janitor_run(const char *container_id);

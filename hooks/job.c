@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <git-overlayfs/mount.h>
+#include <git-overlayfs/supervisor.h>
+
+#include "util/cleanup.h"
+
+void job_init(struct job *job, const struct oci_wish *wish)
+{
+	memset(job, 0, sizeof(*job));
+	job->wish = wish;
+	job->control_fd = -1;
+	job->mounter.channel = -1;
+	config_init(&job->config);
+}
+
+void job_release(struct job *job)
+{
+	for (size_t i = 0; i < job->source_count; i++)
+		source_release(&job->sources[i]);
+	free(job->sources);
+	if (job->has_workspace)
+		workspace_release(&job->workspace);
+	close_keep_errno(job->control_fd);
+	config_release(&job->config);
+	job_init(job, NULL);
+}
+
+/*
+ * Images and pods choose annotations: an id of theirs is put behind the container's, so
+ * that nobody can name another's workspace.
+ */
+static int choose_id(struct job *job, const struct container *container, struct error *err)
+{
+	const char *own = job->config.id ? job->config.id : job->wish->name;
+	int n;
+
+	if (job->config.id && job->wish->trusted)
+		n = snprintf(job->id, sizeof(job->id), "%s", job->config.id);
+	else
+		n = snprintf(job->id, sizeof(job->id), "%s%s%s", container->state.id,
+			own[0] ? "-" : "", own);
+	if (n >= 0 && (size_t)n < sizeof(job->id) && config_id_is_valid(job->id))
+		return 0;
+	return error_set(err, ENAMETOOLONG, EXIT_STATUS_USAGE,
+		"the workspace's id (container id and name) is longer than %d bytes",
+		WORKSPACE_ID_MAX);
+}
+
+static int check_target(const struct workspace_config *config, struct error *err)
+{
+	const char *p = config->target;
+
+	if (!p)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"target= is missing; add target=/workspace");
+	if (*p != '/')
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"target '%s' is no absolute path in the container", p);
+	while (*(p += strspn(p, "/"))) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && strncmp(p, "..", 2) == 0)
+			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+				"target '%s': '..' is not allowed", config->target);
+		p += n;
+	}
+	return 0;
+}
+
+/* The policy judges where a directory really is, and that is what is used. */
+static int resolve_upper(char **path, struct error *err)
+{
+	char *resolved;
+
+	if (!*path)
+		return 0;
+	resolved = realpath(*path, NULL);
+	if (!resolved)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", *path);
+	free(*path);
+	*path = resolved;
+	return 0;
+}
+
+static int parse_wish(struct job *job, const struct container *container, struct error *err)
+{
+	struct workspace_config *config = &job->config;
+	int r = config_parse_options(config, job->wish->options, CONFIG_ORIGIN_ANNOTATION, err);
+
+	if (!r)
+		r = config_validate(config, err);
+	if (!r)
+		r = check_target(config, err);
+	if (!r)
+		r = choose_id(job, container, err);
+	if (!r && !config->owner_is_set) {
+		config->owner_is_set = true;
+		config->owner_uid = container->config.uid;
+		config->owner_gid = container->config.gid;
+	}
+	return r;
+}
+
+static const char *user_name(char *buffer, size_t size)
+{
+	unsigned inside, outside = 0, count;
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	struct passwd *entry;
+
+	/* A rootless engine runs us as root of a user namespace. */
+	if (map) {
+		if (fscanf(map, "%u %u %u", &inside, &outside, &count) !=
+			3) /* NOLINT(cert-err34-c) */
+			outside = geteuid();
+		else
+			outside += geteuid() - inside;
+		fclose(map);
+	}
+	entry = getpwuid(outside);
+	snprintf(buffer, size, "%s", entry ? entry->pw_name : "");
+	if (!buffer[0])
+		snprintf(buffer, size, "%u", outside);
+	return buffer;
+}
+
+static const char *annotation_of(const struct container *container, const char *key)
+{
+	const struct json *objects[] = {container->state.json, container->config.json};
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *text = json_member_string(json_member(objects[i], "annotations"), key);
+
+		if (text)
+			return text;
+	}
+	return NULL;
+}
+
+/* `sources` NULL: by the paths as they are written. */
+static int ask_policy(const struct job *job, const struct job_context *context,
+	const struct source *sources, struct error *err)
+{
+	static const char *const keys[] = {
+		"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"};
+	const char *namespaces[3] = {NULL};
+	char user[64];
+	struct policy_request request = {
+		.config = &job->config,
+		.sources = sources,
+		.user = user_name(user, sizeof(user)),
+		.namespaces = namespaces,
+	};
+	size_t count = 0;
+	int r;
+
+	if (job->wish->trusted)
+		return 0;
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = annotation_of(context->container, keys[i]);
+
+		if (name)
+			namespaces[count++] = name;
+	}
+	r = policy_check(context->policy, &request, err);
+	return r < 0 ? error_prefix(err, "policy %s", context->options->policy) : 0;
+}
+
+/* An entry may narrow the targets: a symlink of the image must not lead around it. */
+struct target_check {
+	struct job *job;
+	const struct job_context *context;
+};
+
+static int check_resolved_target(void *ctx, const char *resolved, struct error *err)
+{
+	struct target_check *check = ctx;
+	struct job *job = check->job;
+	char *written = job->config.target;
+	int r;
+
+	job->config.target = (char *)resolved;
+	r = ask_policy(job, check->context, job->sources, err);
+	job->config.target = written;
+	return r;
+}
+
+static int open_sources(struct job *job, struct error *err)
+{
+	job->sources = calloc(job->config.layer_count, sizeof(struct source));
+	if (!job->sources)
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < job->config.layer_count; i++) {
+		int r = source_open(&job->config.layers[i], &job->sources[i], err);
+
+		if (r < 0)
+			return r;
+		job->source_count++;
+	}
+	return 0;
+}
+
+int job_prepare(struct job *job, const struct job_context *context, struct error *err)
+{
+	struct error refusal = {0};
+	int r = parse_wish(job, context->container, err);
+
+	if (r < 0)
+		return r;
+	/* Who may not have a path anyway must not learn from the error whether it exists. */
+	if (ask_policy(job, context, NULL, &refusal) < 0) {
+		r = open_sources(job, NULL);
+		if (!r)
+			r = ask_policy(job, context, job->sources, &refusal);
+		if (r < 0) {
+			*err = refusal;
+			return -refusal.code;
+		}
+	} else {
+		r = open_sources(job, err);
+	}
+	if (!r)
+		r = resolve_upper(&job->config.upper, err);
+	if (!r)
+		r = resolve_upper(&job->config.work, err);
+	return r ? r : ask_policy(job, context, job->sources, err);
+}
+
+static int make_workspace(struct job *job, const struct container *container, struct error *err)
+{
+	int r = workspace_create(job->id, &job->workspace, err);
+
+	if (r < 0)
+		return r;
+	job->has_workspace = true;
+	if (job->config.upper || job->config.read_only)
+		return 0;
+	return workspace_make_upper(&job->workspace, container->root_uid, container->root_gid, err);
+}
+
+static int mount_workspace(struct job *job, const struct job_context *context, struct error *err)
+{
+	const struct workspace_config *config = &job->config;
+	struct fuse_mount_options options = {
+		.source = config->fsname ? config->fsname : "git-overlayfs",
+		.allow_other = true,
+		.read_only = config->read_only,
+		.nosuid = config->suid != 1,
+		.nodev = config->dev != 1,
+		.noexec = config->exec == 0,
+	};
+	struct target_check check = {.job = job, .context = context};
+	struct mounter_request request = {
+		.target = config->target,
+		.options = &options,
+		.check = check_resolved_target,
+		.ctx = &check,
+	};
+	_cleanup_close_ int fuse_fd = -1;
+	int r = mounter_start(context->container, &request, &job->mounter, &fuse_fd, err);
+
+	if (!r)
+		r = control_send_fuse_fd(job->control_fd, fuse_fd, err);
+	if (r < 0)
+		return r;
+	/* A copy of ours would keep the mount waiting if the daemon died now. */
+	close(steal_fd(&fuse_fd));
+	return mounter_wait_ready(&job->mounter, err);
+}
+
+int job_start(struct job *job, const struct job_context *context, struct error *err)
+{
+	struct supervise_request request = {
+		.program = context->options->program,
+		.container = context->container,
+		.config = &job->config,
+		.sources = job->sources,
+		.workspace = &job->workspace,
+	};
+	struct control_opened opened;
+	int r = make_workspace(job, context->container, err);
+
+	if (!r)
+		r = supervise_start(&request, &job->supervisor, &job->control_fd, err);
+	if (!r)
+		r = control_wait_opened(job->control_fd, HOOK_OPENED_TIMEOUT_MS, &opened, err);
+	return r ? r : mount_workspace(job, context, err);
+}
+
+int job_release_workspace(struct job *job, struct error *err)
+{
+	return control_send_ready(job->control_fd, err);
+}
+
+void job_undo(struct job *job)
+{
+	mounter_undo(&job->mounter);
+	/* The supervisor undoes what is its own when we vanish before READY. */
+	close_keep_errno(steal_fd(&job->control_fd));
+	if (job->supervisor > 0)
+		child_reap(job->supervisor, HOOK_UNDO_TIMEOUT_MS);
+	job->supervisor = 0;
+	if (job->has_workspace)
+		workspace_remove(&job->workspace, false, NULL);
+}

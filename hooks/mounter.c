@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <git-overlayfs/mount.h>
+
+#include "util/cleanup.h"
+
+/* What the hook tells its child; anything else, and the end of file, undo the mount. */
+enum order { ORDER_WAIT_READY = 'r', ORDER_COMMIT = 'c' };
+
+/* The child's own state. It holds nothing that keeps the connection alive. */
+struct mounting {
+	const struct mounter_request *request;
+	int channel, pidfd, rootfs_fd;
+	bool has_userns;
+	int fuse_fd;
+	int mount_fd;
+	size_t existing; /* components of the target that were there before */
+};
+
+static int enter_and_open_fuse(struct mounting *m, struct error *err)
+{
+	int r = 0;
+
+	/* The kernel takes a FUSE descriptor only in the user namespace it was opened in. */
+	if (m->has_userns) {
+		r = namespace_enter(m->pidfd, CLONE_NEWUSER, err);
+		if (!r)
+			r = namespace_become_root(err);
+	}
+	if (!r)
+		r = mount_open_fuse(&m->fuse_fd, err);
+	return r ? r : namespace_enter(m->pidfd, CLONE_NEWNS, err);
+}
+
+static int mount_on_target(struct mounting *m, struct error *err)
+{
+	const struct mounter_request *request = m->request;
+	_cleanup_free_ char *resolved = NULL;
+	_cleanup_close_ int target_fd = -1;
+	int r;
+
+	m->existing = target_existing(m->rootfs_fd, request->target);
+	r = mount_resolve_target(m->rootfs_fd, request->target, &target_fd, err);
+	if (!r)
+		r = target_examine(m->rootfs_fd, target_fd, request->target, &resolved, err);
+	if (!r && request->check)
+		r = request->check(request->ctx, resolved, err);
+	if (!r)
+		r = mount_fuse(m->fuse_fd, target_fd, request->options, &m->mount_fd, err);
+	if (r < 0)
+		target_remove_made(m->rootfs_fd, request->target, m->existing);
+	return r;
+}
+
+static void undo(struct mounting *m)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->mount_fd);
+	mount_unmount(path, true, NULL);
+	close(m->mount_fd);
+	target_remove_made(m->rootfs_fd, m->request->target, m->existing);
+}
+
+/* Serves the hook's orders until the mount is left alone or undone. */
+static void obey(struct mounting *m)
+{
+	for (;;) {
+		struct error err = {0};
+		char order = 0;
+		ssize_t n = read(m->channel, &order, 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 1 && order == ORDER_COMMIT)
+			return;
+		if (n != 1 || order != ORDER_WAIT_READY) {
+			undo(m);
+			return;
+		}
+		mount_wait_ready(m->mount_fd, HOOK_READY_TIMEOUT_MS, &err);
+		if (channel_send(m->channel, &err, -1) < 0) {
+			undo(m);
+			return;
+		}
+	}
+}
+
+_Noreturn static void mounter_main(struct mounting *m)
+{
+	int *keep[] = {&m->channel, &m->pidfd, &m->rootfs_fd};
+	struct error err = {0};
+	int r = channel_child_keep(keep, 3);
+
+	if (r < 0)
+		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "descriptors of a child");
+	else
+		r = enter_and_open_fuse(m, &err);
+	if (!r)
+		r = mount_on_target(m, &err);
+	if (channel_send(m->channel, &err, r < 0 ? -1 : m->fuse_fd) < 0 && !r) {
+		undo(m);
+		_exit(1);
+	}
+	/* The daemon's descriptor alone keeps the connection: it must end with the daemon. */
+	close_keep_errno(m->fuse_fd);
+	if (!r)
+		obey(m);
+	_exit(r < 0 ? 1 : 0);
+}
+
+int mounter_start(const struct container *container, const struct mounter_request *request,
+	struct mounter *ret_mounter, int *ret_fuse_fd, struct error *err)
+{
+	struct mounting mounting = {
+		.request = request,
+		.pidfd = container->pidfd,
+		.rootfs_fd = container->rootfs_fd,
+		.has_userns = container->userns_fd >= 0,
+		.fuse_fd = -1,
+		.mount_fd = -1,
+	};
+	struct mounter mounter;
+	int fds[2];
+	int r = channel_pair(fds, err);
+
+	if (r < 0)
+		return r;
+	mounting.channel = fds[1];
+	mounter = (struct mounter){.pid = fork(), .channel = fds[0]};
+	if (mounter.pid == 0)
+		mounter_main(&mounting);
+	close(fds[1]);
+	if (mounter.pid < 0) {
+		close(fds[0]);
+		return error_set_errno(err, errno, EXIT_STATUS_MACHINE, "fork");
+	}
+	r = channel_receive(fds[0], HOOK_MOUNT_TIMEOUT_MS, ret_fuse_fd, err);
+	if (r < 0) {
+		mounter_undo(&mounter);
+		return r;
+	}
+	*ret_mounter = mounter;
+	return 0;
+}
+
+static int give_order(struct mounter *mounter, char order)
+{
+	return write(mounter->channel, &order, 1) == 1 ? 0 : -errno;
+}
+
+int mounter_wait_ready(struct mounter *mounter, struct error *err)
+{
+	int r = give_order(mounter, ORDER_WAIT_READY);
+
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "the mounting child");
+	return channel_receive(mounter->channel, HOOK_READY_TIMEOUT_MS + 1000, NULL, err);
+}
+
+static void end(struct mounter *mounter)
+{
+	close_keep_errno(mounter->channel);
+	child_reap(mounter->pid, HOOK_UNDO_TIMEOUT_MS);
+	*mounter = (struct mounter){.pid = 0, .channel = -1};
+}
+
+void mounter_commit(struct mounter *mounter)
+{
+	if (mounter->pid <= 0)
+		return;
+	give_order(mounter, ORDER_COMMIT);
+	end(mounter);
+}
+
+void mounter_undo(struct mounter *mounter)
+{
+	if (mounter->pid > 0)
+		end(mounter);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+
+#include "util/cleanup.h"
+
+#define IDENT		"git-overlayfs-hook"
+#define SHORT_ID	12
+#define POLICY_TEXT_MAX (1u << 20)
+
+struct hook {
+	struct hook_options options;
+	struct container container;
+	struct oci_wish *wishes;
+	size_t wish_count;
+	struct policy *policy;
+	struct job jobs[OCI_WORKSPACES_MAX];
+	size_t job_count;
+};
+
+/* What a runtime leaves open or blocked must not reach the supervisor. */
+static int clean_process(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* The pipes that we write to end with the runtime: that is no reason to die. */
+	signal(SIGPIPE, SIG_IGN);
+	umask(022);
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+			return -errno;
+	return close_range(3, ~0u, 0) < 0 ? -errno : 0;
+}
+
+/* The environment may be the image's: only a rootless engine's directories are kept. */
+static int clean_environment(void)
+{
+	static const char *const kept[] = {"HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"};
+	char *values[3] = {NULL};
+	int r = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *value = hook_is_rootful() ? NULL : getenv(kept[i]);
+
+		if (value && value[0] == '/')
+			values[i] = strdup(value);
+	}
+	clearenv();
+	if (setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) < 0)
+		r = -errno;
+	for (size_t i = 0; i < 3; i++) {
+		if (values[i] && setenv(kept[i], values[i], 1) < 0)
+			r = -errno;
+		free(values[i]);
+	}
+	return r;
+}
+
+static int read_policy(struct hook *hook, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = input_read_file(
+		AT_FDCWD, hook->options.policy, 0, POLICY_TEXT_MAX, &text, &size, err);
+
+	if (r < 0 && r != -ENOENT)
+		return error_prefix(err, "policy");
+	r = policy_parse(r < 0 ? NULL : text, size, hook_is_rootful(), &hook->policy, err);
+	return r < 0 ? error_prefix(err, "policy %s", hook->options.policy) : 0;
+}
+
+static bool has_wish(const struct hook *hook, const char *name)
+{
+	for (size_t i = 0; i < hook->wish_count; i++)
+		if (strcmp(hook->wishes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int out_of_memory(struct error *err)
+{
+	return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+}
+
+/* The wishes of --mount: named after their place, the first one not at all. */
+static int add_trusted_wishes(struct hook *hook, struct error *err)
+{
+	size_t extra = hook->options.mount_count;
+	struct oci_wish *wishes;
+
+	if (hook->wish_count + extra > OCI_WORKSPACES_MAX)
+		return error_set(err, E2BIG, EXIT_STATUS_USAGE,
+			"more than %d workspaces in one container", OCI_WORKSPACES_MAX);
+	wishes = reallocarray(hook->wishes, hook->wish_count + extra + 1, sizeof(*wishes));
+	if (!wishes)
+		return out_of_memory(err);
+	hook->wishes = wishes;
+	for (size_t i = 0; i < extra; i++) {
+		struct oci_wish wish = {.trusted = true};
+		char name[24] = "";
+
+		if (i > 0 || has_wish(hook, name))
+			snprintf(name, sizeof(name), "mount%zu", i + 1);
+		wish.name = strdup(name);
+		wish.options = strdup(hook->options.mounts[i]);
+		hook->wishes[hook->wish_count++] = wish;
+		if (!wish.name || !wish.options)
+			return out_of_memory(err);
+	}
+	return 0;
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct job *)a)->config.target, ((const struct job *)b)->config.target);
+}
+
+static int name_wish(const struct oci_wish *wish, struct error *err)
+{
+	if (wish->trusted)
+		return error_prefix(err, "--mount");
+	return error_prefix(
+		err, "annotation " OCI_ANNOTATION "%s%s", wish->name[0] ? "." : "", wish->name);
+}
+
+/* Everything is judged before anything is made; outer targets are mounted first. */
+static int prepare_jobs(struct hook *hook, const struct job_context *context, struct error *err)
+{
+	for (size_t i = 0; i < hook->wish_count; i++) {
+		struct job *job = &hook->jobs[hook->job_count++];
+		int r;
+
+		job_init(job, &hook->wishes[i]);
+		r = job_prepare(job, context, err);
+		if (r < 0)
+			return name_wish(job->wish, err);
+	}
+	qsort(hook->jobs, hook->job_count, sizeof(hook->jobs[0]), compare_targets);
+	for (size_t i = 1; i < hook->job_count; i++)
+		if (compare_targets(&hook->jobs[i - 1], &hook->jobs[i]) == 0)
+			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+				"two workspaces have the target '%s'", hook->jobs[i].config.target);
+	return 0;
+}
+
+static int start_jobs(struct hook *hook, const struct job_context *context, struct error *err)
+{
+	for (size_t i = 0; i < hook->job_count; i++)
+		if (job_start(&hook->jobs[i], context, err) < 0)
+			return name_wish(hook->jobs[i].wish, err);
+	for (size_t i = 0; i < hook->job_count; i++)
+		if (job_release_workspace(&hook->jobs[i], err) < 0)
+			return name_wish(hook->jobs[i].wish, err);
+	for (size_t i = 0; i < hook->job_count; i++)
+		mounter_commit(&hook->jobs[i].mounter);
+	return 0;
+}
+
+static int run_jobs(struct hook *hook, struct error *err)
+{
+	struct job_context context = {.options = &hook->options, .container = &hook->container};
+	int r = read_policy(hook, err);
+
+	context.policy = hook->policy;
+	if (!r)
+		r = prepare_jobs(hook, &context, err);
+	if (!r)
+		r = start_jobs(hook, &context, err);
+	/* The inner ones first. */
+	for (size_t i = hook->job_count; i > 0; i--) {
+		if (r < 0)
+			job_undo(&hook->jobs[i - 1]);
+		job_release(&hook->jobs[i - 1]);
+	}
+	return r;
+}
+
+static int create(struct hook *hook, struct error *err)
+{
+	struct container *container = &hook->container;
+	int r = container_read_config(container, err);
+
+	if (r < 0)
+		return r;
+	if (oci_is_sandbox_container(&container->state, &container->config))
+		return 0;
+	r = oci_wishes(
+		&container->state, &container->config, &hook->wishes, &hook->wish_count, err);
+	if (!r)
+		r = add_trusted_wishes(hook, err);
+	if (r < 0 || hook->wish_count == 0)
+		return r;
+	r = container_open(container, err);
+	return r ? r : run_jobs(hook, err);
+}
+
+static int read_state(struct hook *hook, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = input_read_stdin(OCI_STATE_MAX, &text, &size, err);
+
+	return r ? r : oci_state_parse(text, size, &hook->container.state, err);
+}
+
+/* One line to the runtime, which may show it, one to the system's log, and to --log. */
+static void report(const struct hook *hook, const struct error *err)
+{
+	const char *id = hook->container.state.id ? hook->container.state.id : "";
+	char ident[64];
+
+	snprintf(ident, sizeof(ident), IDENT "%s%.*s%s", id[0] ? "[" : "", SHORT_ID, id,
+		id[0] ? "]" : "");
+	dprintf(STDERR_FILENO, "%s: %s\n", ident, err->text);
+	if (log_open(LOG_TARGET_SYSLOG, -1, ident, LOG_LEVEL_INFO) == 0)
+		log_error("%s", err->text);
+	if (hook->options.log) {
+		int fd = open(hook->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+		if (fd >= 0 && log_open(LOG_TARGET_FD, fd, ident, LOG_LEVEL_INFO) == 0)
+			log_error("%s", err->text);
+	}
+}
+
+static void hook_release(struct hook *hook)
+{
+	oci_wishes_free(hook->wishes, hook->wish_count);
+	policy_free(hook->policy);
+	container_release(&hook->container);
+}
+
+int main(int argc, char **argv)
+{
+	static struct hook hook;
+	struct error err = {0};
+	int r = clean_process();
+
+	container_init(&hook.container);
+	if (!r)
+		r = clean_environment();
+	if (r < 0)
+		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "start of the hook");
+	else
+		r = arguments_parse(argc, argv, &hook.options, &err);
+	if (r == 1)
+		return EXIT_STATUS_OK;
+	if (!r)
+		r = read_state(&hook, &err);
+	if (!r && hook.options.verb == HOOK_POSTSTOP)
+		janitor_run(hook.container.state.id);
+	else if (!r)
+		r = create(&hook, &err);
+	if (r < 0)
+		report(&hook, &err);
+	hook_release(&hook);
+	/* The container is gone: nobody is helped by a failure then. */
+	return r < 0 && hook.options.verb != HOOK_POSTSTOP ? (int)err.status : EXIT_STATUS_OK;
+}

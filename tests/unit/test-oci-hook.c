@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Parts of the hook that need no container: arguments, the supervisor's options, targets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../../hooks/hook.h"
+
+#define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static int parse(const char *line, struct hook_options *ret, struct error *err)
+{
+	static char copy[500];
+	char *argv[20] = {(char *)"hook"}, *save;
+	int argc = 1;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	optind = 0;
+	return arguments_parse(argc, argv, ret, err);
+}
+
+static void arguments(void **state)
+{
+	struct hook_options options;
+
+	assert_int_equal(parse("createRuntime", &options, NULL), 0);
+	assert_int_equal(options.verb, HOOK_CREATE);
+	assert_int_equal(options.mount_count, 0);
+	assert_int_equal(parse("--mount=a --mount b prestart --policy p", &options, NULL), 0);
+	assert_int_equal(options.mount_count, 2);
+	assert_string_equal(options.mounts[1], "b");
+	assert_string_equal(options.policy, "p");
+	assert_int_equal(parse("poststop --log l --program=x", &options, NULL), 0);
+	assert_int_equal(options.verb, HOOK_POSTSTOP);
+	assert_string_equal(options.log, "l");
+	assert_string_equal(options.program, "x");
+}
+
+static void bad_arguments(void **state)
+{
+	static const char *const rows[] = {
+		"", "start", "createRuntime prestart", "--mount", "--what createRuntime"};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct hook_options options;
+		struct error err = {0};
+
+		if (parse(rows[i], &options, &err) != -EINVAL)
+			fail_msg("'%s' was taken", rows[i]);
+		assert_int_equal(err.status, EXIT_STATUS_USAGE);
+	}
+}
+
+/* What the supervisor reads is what the hook had read, whatever the names are. */
+static void options_round_trip(void **state)
+{
+	static const char *const rows[] = {
+		"/srv/mono.git@main:app,target=/workspace",
+		"/srv/mono.git,target=/w,owner=1000:100,mtime=12345,keep=keep",
+		"repo=/srv/a\\,b\\\\c.git,rev=v1,subdir=x/y,target=/w\\,1",
+		"layer=git:/a.git@main,layer=dir:/opt/s\\,dk,layer=git:/b.git:sub,target=/w",
+		"/a.git,upperdir=/u\\,1,workdir=/w\\\\k,target=/t,volatile",
+		"/a.git@HEAD~1,ro,target=/t,mtime=commit",
+		"repo=/odd@name:x.git,rev=a@{1},target=/t",
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct workspace_config a, b;
+		struct error err = {0};
+		char *first, *second;
+
+		config_init(&a);
+		config_init(&b);
+		if (config_parse_options(&a, rows[i], CONFIG_ORIGIN_ANNOTATION, &err) < 0)
+			fail_msg("'%s': %s", rows[i], err.text);
+		assert_int_equal(supervise_options(&a, &first, &err), 0);
+		if (config_parse_options(&b, first, CONFIG_ORIGIN_COMMAND, &err) < 0)
+			fail_msg("'%s' became '%s': %s", rows[i], first, err.text);
+		assert_int_equal(supervise_options(&b, &second, &err), 0);
+		assert_string_equal(first, second);
+		assert_int_equal(a.layer_count, b.layer_count);
+		for (size_t k = 0; k < a.layer_count; k++) {
+			assert_string_equal(a.layers[k].path, b.layers[k].path);
+			assert_string_equal(a.layers[k].rev ? a.layers[k].rev : "-",
+				b.layers[k].rev ? b.layers[k].rev : "-");
+			assert_string_equal(a.layers[k].subdir ? a.layers[k].subdir : "-",
+				b.layers[k].subdir ? b.layers[k].subdir : "-");
+		}
+		assert_string_equal(a.target, b.target);
+		assert_string_equal(a.upper ? a.upper : "-", b.upper ? b.upper : "-");
+		assert_int_equal(a.read_only, b.read_only);
+		assert_int_equal(a.mtime, b.mtime);
+		assert_int_equal(a.keep, b.keep);
+		assert_int_equal(a.owner_gid, b.owner_gid);
+		free(first);
+		free(second);
+		config_release(&a);
+		config_release(&b);
+	}
+}
+
+static void made_directories_go_again(void **state)
+{
+	char root[] = "/tmp/test-oci-hook-XXXXXX", path[100];
+	int fd;
+
+	assert_non_null(mkdtemp(root));
+	fd = open(root, O_PATH | O_DIRECTORY);
+	mkdirat(fd, "a", 0755);
+	assert_int_equal(target_existing(fd, "/a/b/c"), 1);
+	assert_int_equal(target_existing(fd, "//a/./"), 2);
+	assert_int_equal(target_existing(fd, "/x"), 0);
+	mkdirat(fd, "a/b", 0755);
+	mkdirat(fd, "a/b/c", 0755);
+	target_remove_made(fd, "/a/b/c", 1);
+	assert_int_equal(target_existing(fd, "/a/b/c"), 1);
+	/* Somebody put something there meanwhile. */
+	mkdirat(fd, "a/b", 0755);
+	mkdirat(fd, "a/b/c", 0755);
+	mkdirat(fd, "a/b/other", 0755);
+	target_remove_made(fd, "//a//b/c", 1);
+	assert_int_equal(target_existing(fd, "/a/b"), 2);
+	assert_int_equal(target_existing(fd, "/a/b/c"), 2);
+	/* A symlink leads to the root of the container, not of the host. */
+	assert_int_equal(symlinkat("/etc", fd, "link"), 0);
+	assert_int_equal(target_existing(fd, "/link"), 0);
+	mkdirat(fd, "etc", 0755);
+	assert_int_equal(target_existing(fd, "/link"), 1);
+	close(fd);
+	snprintf(path, sizeof(path), "rm -r %s", root);
+	assert_int_equal(system(path), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(arguments),
+		cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(options_round_trip),
+		cmocka_unit_test(made_directories_go_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
