@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/vfs.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/file.h"
+#include "overlay/lookup.h"
+#include "util/cleanup.h"
+
+int overlay_getattr(struct overlay *ov, uint64_t id, struct overlay_file *file, struct stat *ret_st)
+{
+	struct node *node = node_get(ov, id);
+	int fd, r;
+
+	if (!node)
+		return -ESTALE;
+	fd = file ? overlay_file_upper_fd(file) : -1;
+	if (fd >= 0) {
+		r = call_fstat(fd, ret_st);
+		if (r == 0)
+			attributes_from_upper(ov, node, ret_st);
+	} else {
+		r = node_attributes(ov, node, ret_st);
+	}
+	node_put(ov, node);
+	return r;
+}
+
+/* --- changing --- */
+
+struct change {
+	struct overlay *ov;
+	struct node *node;
+	struct overlay_file *file;
+	const struct stat *st;
+	unsigned set;
+	uint32_t uid, gid; /* storage ids, -1: stays */
+};
+
+static int translate_ids(struct change *c)
+{
+	int r = 0;
+
+	c->uid = c->gid = (uint32_t)-1;
+	if (c->set & OVERLAY_SET_UID)
+		r = idmap_to_storage(c->ov->ids, IDMAP_UID, c->st->st_uid, &c->uid);
+	if (r == 0 && c->set & OVERLAY_SET_GID)
+		r = idmap_to_storage(c->ov->ids, IDMAP_GID, c->st->st_gid, &c->gid);
+	return r;
+}
+
+static int change_size(struct change *c)
+{
+	_cleanup_close_ int fd = -1;
+	int r, open_fd = c->file ? overlay_file_write_fd(c->file) : -1;
+
+	if (open_fd >= 0)
+		return call_ftruncate(open_fd, c->st->st_size);
+	r = upper_open(c->ov, c->node, O_WRONLY | O_NONBLOCK, &fd);
+	return r < 0 ? r : call_ftruncate(fd, c->st->st_size);
+}
+
+static int change_times(struct change *c, int fd)
+{
+	const struct timespec omit = {.tv_nsec = UTIME_OMIT};
+	const struct timespec times[2] = {
+		c->set & OVERLAY_SET_ATIME ? c->st->st_atim : omit,
+		c->set & OVERLAY_SET_MTIME ? c->st->st_mtim : omit,
+	};
+
+	return call_utimens(fd, times);
+}
+
+/* Size, owner, mode, times: each step would change what a later one sets. */
+static int apply(struct change *c)
+{
+	_cleanup_close_ int fd = -1;
+	int r = 0;
+
+	if (c->set & OVERLAY_SET_SIZE)
+		r = change_size(c);
+	if (r == 0 && c->set & ~(unsigned)OVERLAY_SET_SIZE)
+		r = upper_open(c->ov, c->node, O_PATH, &fd);
+	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1))
+		r = call_chown(fd, c->uid, c->gid);
+	if (r == 0 && c->set & OVERLAY_SET_MODE)
+		r = call_chmod(fd, c->st->st_mode & 07777);
+	if (r == 0 && c->set & (OVERLAY_SET_ATIME | OVERLAY_SET_MTIME))
+		r = change_times(c, fd);
+	return r;
+}
+
+static int check_change(const struct change *c)
+{
+	if (c->ov->upper_fd < 0)
+		return -EROFS;
+	if (!(c->set & OVERLAY_SET_SIZE))
+		return 0;
+	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;
+}
+
+int overlay_setattr(struct overlay *ov, uint64_t id, struct overlay_file *file,
+	const struct stat *st, unsigned set, struct stat *ret_st)
+{
+	struct change c = {.ov = ov, .file = file, .st = st, .set = set};
+	uint64_t size = set & OVERLAY_SET_SIZE ? (uint64_t)st->st_size : COPYUP_ALL;
+	int r;
+
+	c.node = node_get(ov, id);
+	if (!c.node)
+		return -ESTALE;
+	r = check_change(&c);
+	if (r == 0)
+		r = translate_ids(&c);
+	if (r == 0)
+		r = copyup_node(ov, c.node, size);
+	if (r == 0)
+		r = apply(&c);
+	if (r == 0)
+		r = node_attributes(ov, c.node, ret_st);
+	node_put(ov, c.node);
+	return r;
+}
+
+ssize_t overlay_readlink(struct overlay *ov, uint64_t id, char *buf, size_t size)
+{
+	struct node *node = node_get(ov, id);
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (!node)
+		return -ESTALE;
+	if (!S_ISLNK(node->type)) {
+		n = -EINVAL;
+	} else if (node_is_upper(node)) {
+		n = upper_open(ov, node, O_PATH, &fd);
+		if (n == 0)
+			n = call_readlinkat(fd, "", buf, size);
+	} else {
+		n = layer_readlink(node->lower.layer, node->lower.node, buf, size);
+	}
+	node_put(ov, node);
+	return n > (ssize_t)size ? (ssize_t)size : n;
+}
+
+int overlay_statfs(struct overlay *ov, struct statvfs *ret_st)
+{
+	if (ov->upper_fd < 0)
+		return layer_statfs(ov->layers[0], ret_st);
+	if (fstatvfs(ov->upper_fd, ret_st) < 0)
+		return -errno;
+	if (ov->aufs_whiteouts)
+		ret_st->f_namemax -= WHITEOUT_PREFIX_LEN;
+	return 0;
+}

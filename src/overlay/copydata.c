@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/copydata.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define CHUNK (1u << 20)
+
+static int write_all(int fd, const char *data, size_t size, off_t offset)
+{
+	while (size > 0) {
+		ssize_t n = pwrite(fd, data, size, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+		offset += n;
+	}
+	return 0;
+}
+
+static int copy_by_hand(int in, int out, off_t offset, uint64_t size)
+{
+	_cleanup_free_ char *buf = malloc(CHUNK);
+
+	if (!buf)
+		return -ENOMEM;
+	while (size > 0) {
+		ssize_t n = pread(in, buf, size < CHUNK ? size : CHUNK, offset);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		/* Shorter than it said: the layer changed behind our back, or lies. */
+		if (n == 0)
+			return -EIO;
+		r = write_all(out, buf, (size_t)n, offset);
+		if (r < 0)
+			return r;
+		offset += n;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int copy_range(int in, int out, off_t offset, uint64_t size)
+{
+	while (size > 0) {
+		off_t from = offset, to = offset;
+		ssize_t n = copy_file_range(in, &from, out, &to, size, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* Other file systems, old kernels, a file that ends early: the plain way tells. */
+		if (n <= 0)
+			return copy_by_hand(in, out, offset, size);
+		offset += n;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Copies only where there is data, so that holes stay holes. */
+static int copy_extents(int in, int out, uint64_t size)
+{
+	uint64_t end = 0;
+
+	while (end < size) {
+		off_t start = lseek(in, (off_t)end, SEEK_DATA);
+		off_t hole;
+		int r;
+
+		if (start < 0 && errno == ENXIO)
+			return 0;
+		if (start < 0)
+			return copy_range(in, out, (off_t)end, size - end);
+		if ((uint64_t)start >= size)
+			return 0;
+		hole = lseek(in, start, SEEK_HOLE);
+		end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
+		r = copy_range(in, out, start, end - (uint64_t)start);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int copy_data(const struct layer_file *file, uint64_t size, int out_fd)
+{
+	if (size > file->size)
+		size = file->size;
+	if (ftruncate(out_fd, (off_t)size) < 0)
+		return -errno;
+	if (file->fd < 0)
+		return write_all(out_fd, file->data, size, 0);
+	if (size == file->size && ioctl(out_fd, FICLONE, file->fd) == 0)
+		return 0;
+	return copy_extents(file->fd, out_fd, size);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The content of a copy-up: a clone where the file system can, else its data without holes. */
+#pragma once
+
+#include <git-overlayfs/layer.h>
+
+/*
+ * Makes the empty file `out_fd` hold the first `size` bytes of the layer's file. -EIO when
+ * that is shorter than it said.
+ */
+int copy_data(const struct layer_file *file, uint64_t size, int out_fd);

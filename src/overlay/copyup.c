@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/copyup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/copydata.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+/* One copy-up on its way through the steps. */
+struct copyup {
+	struct overlay *ov;
+	struct node *node;
+	struct lower_ref lower;
+	struct stat st; /* storage ids */
+	uint64_t size;
+	struct staged staged;
+};
+
+/* --- staging --- */
+
+static int read_target(const struct lower_ref *lower, char target[PATH_MAX])
+{
+	ssize_t length = layer_readlink(lower->layer, lower->node, target, PATH_MAX);
+
+	if (length < 0)
+		return (int)length;
+	if (length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	target[length] = '\0';
+	return 0;
+}
+
+static int stage_data(struct copyup *up)
+{
+	struct layer_file file;
+	int r;
+
+	if (up->size == 0)
+		return 0;
+	r = layer_open_file(up->lower.layer, up->lower.node, &file);
+	if (r < 0)
+		return r;
+	r = copy_data(&file, up->size, up->staged.fd);
+	layer_file_release(&file);
+	return r;
+}
+
+/*
+ * Marks of the lower's own overlay stay behind. An attribute that the daemon may not set
+ * is an error, unless nobody in the mount could have seen it.
+ */
+static bool copies_xattr(const char *name)
+{
+	char buf[XATTR_NAME_SIZE];
+
+	return xattr_from_disk(name, buf) != NULL;
+}
+
+static bool is_unseen_xattr(const char *name)
+{
+	return strncmp(name, "trusted.", 8) == 0 || strcmp(name, "security.selinux") == 0;
+}
+
+static int stage_xattr(struct copyup *up, const char *name)
+{
+	ssize_t size = layer_getxattr(up->lower.layer, up->lower.node, name, NULL, 0);
+	_cleanup_free_ void *value = NULL;
+	int r;
+
+	if (size < 0)
+		return size == -ENODATA ? 0 : (int)size;
+	value = malloc(size ? (size_t)size : 1);
+	if (!value)
+		return -ENOMEM;
+	size = layer_getxattr(up->lower.layer, up->lower.node, name, value, (size_t)size);
+	if (size < 0)
+		return (int)size;
+	r = call_setxattr(up->staged.fd, name, value, (size_t)size, 0);
+	return (r == -EPERM || r == -EOPNOTSUPP) && is_unseen_xattr(name) ? 0 : r;
+}
+
+static int stage_xattrs(struct copyup *up)
+{
+	ssize_t size = layer_listxattr(up->lower.layer, up->lower.node, NULL, 0);
+	_cleanup_free_ char *names = NULL;
+
+	if (size <= 0)
+		return size == -EOPNOTSUPP ? 0 : (int)size;
+	names = malloc((size_t)size);
+	if (!names)
+		return -ENOMEM;
+	size = layer_listxattr(up->lower.layer, up->lower.node, names, (size_t)size);
+	if (size < 0)
+		return (int)size;
+	for (const char *p = names; p < names + size; p += strlen(p) + 1) {
+		int r = copies_xattr(p) ? stage_xattr(up, p) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Data, xattrs, owner, mode, times: each step would undo what a later one sets. */
+static int stage_copy(struct copyup *up)
+{
+	char target[PATH_MAX] = "";
+	int r = 0;
+
+	if (S_ISLNK(up->st.st_mode))
+		r = read_target(&up->lower, target);
+	if (r == 0)
+		r = stage_object(up->ov, &up->st, target, &up->staged);
+	if (r == 0 && S_ISREG(up->st.st_mode))
+		r = stage_data(up);
+	if (r == 0)
+		r = stage_xattrs(up);
+	/* A name that stays behind in the layer keeps the number: not for hard links. */
+	if (r == 0 && S_ISREG(up->st.st_mode) && up->st.st_nlink == 1) {
+		r = upper_set_origin_ino(up->ov, up->staged.fd, up->node->ino);
+		r = r == -EOPNOTSUPP || r == -EPERM ? 0 : r;
+	}
+	if (r == 0)
+		r = stage_attributes(&up->staged, &up->st);
+	if (r == 0 && S_ISREG(up->st.st_mode) && !up->ov->is_volatile)
+		r = call_fsync(up->staged.fd, 0);
+	return r;
+}
+
+/* --- publishing --- */
+
+/* From here on the node is an upper one. Files that are open on its lower follow. */
+static void mark_upper(struct copyup *up, int orphan_fd)
+{
+	struct overlay *ov = up->ov;
+	struct node *node = up->node;
+
+	mutex_lock(&ov->table);
+	if (orphan_fd >= 0)
+		atomic_store(&node->orphan_fd, orphan_fd);
+	if (node->lower_opens > 0)
+		atomic_store(&node->coherent_fd, steal_fd(&up->staged.fd));
+	atomic_store_explicit(&node->has_upper, true, memory_order_release);
+	mutex_unlock(&ov->table);
+	close_keep_errno(steal_fd(&up->staged.fd));
+	up->staged.name[0] = '\0';
+}
+
+/* The name appears; the directory's own times stay as they are. */
+static int publish_name(struct copyup *up, int dir_fd, const char *name)
+{
+	struct stat dir_st;
+	struct timespec times[2];
+	int r = call_fstat(dir_fd, &dir_st);
+
+	if (r < 0)
+		return r;
+	r = call_renameat2(up->ov->work_fd, up->staged.name, dir_fd, name, RENAME_NOREPLACE);
+	if (r < 0)
+		return r;
+	times[0] = dir_st.st_atim;
+	times[1] = dir_st.st_mtim;
+	/* It is published: a directory with a newer time is no reason to fail. */
+	(void)call_utimens(dir_fd, times);
+	return 0;
+}
+
+/* An object that was unlinked while in use lives on without a name. */
+static int publish_orphan(struct copyup *up)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (node_is_dir(up->node))
+		return -ENOENT;
+	fd = call_dup(up->staged.fd);
+	if (fd < 0)
+		return fd;
+	r = call_unlinkat(up->ov->work_fd, up->staged.name, 0);
+	if (r == 0)
+		mark_upper(up, steal_fd(&fd));
+	return r;
+}
+
+static int publish(struct copyup *up)
+{
+	for (;;) {
+		_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+		struct node_place place;
+		int r = node_place(up->ov, up->node, &place);
+
+		if (r == -ENOENT)
+			return publish_orphan(up);
+		r = dir_hold(up->ov, place.parent, true, &hold);
+		if (r == 0 && node_is_placed(up->ov, up->node, &place)) {
+			r = publish_name(up, hold.pin.fd, place.name);
+			if (r == 0) {
+				node_name_set_upper(up->ov, place.parent, place.name);
+				mark_upper(up, -1);
+			}
+			dir_release(&hold);
+			node_put(up->ov, place.parent);
+			return r;
+		}
+		dir_release(&hold);
+		node_put(up->ov, place.parent);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* --- one at a time for each node --- */
+
+/* True when the caller is to copy, false when it is done already. */
+static bool begin(struct overlay *ov, struct node *node)
+{
+	bool is_ours;
+
+	mutex_lock(&ov->table);
+	while (node->is_copying)
+		mutex_wait(&ov->table, &ov->copied);
+	is_ours = !node_is_upper(node);
+	if (is_ours)
+		node->is_copying = true;
+	mutex_unlock(&ov->table);
+	return is_ours;
+}
+
+static void end(struct overlay *ov, struct node *node)
+{
+	mutex_lock(&ov->table);
+	node->is_copying = false;
+	pthread_cond_broadcast(&ov->copied);
+	mutex_unlock(&ov->table);
+}
+
+static int copy_one(struct overlay *ov, struct node *node, uint64_t size)
+{
+	struct copyup up = {.ov = ov, .node = node, .size = size, .staged = {.fd = -1}};
+	int r;
+
+	up.lower = node_is_dir(node) ? node->dir->lowers.refs[0] : node->lower;
+	r = layer_getattr_with_mapping(up.lower.layer, up.lower.node, ID_VIEW_STORAGE, &up.st);
+	if (r < 0)
+		return r;
+	if (!idmap_can_copy(ov->ids, IDMAP_UID, up.st.st_uid) ||
+		!idmap_can_copy(ov->ids, IDMAP_GID, up.st.st_gid))
+		return -EOVERFLOW;
+	/* A squashed owner has no id in the store: the copy is the daemon's. */
+	if (ov->ids->squash[IDMAP_UID])
+		up.st.st_uid = (uid_t)-1;
+	if (ov->ids->squash[IDMAP_GID])
+		up.st.st_gid = (gid_t)-1;
+	r = stage_copy(&up);
+	if (r == 0)
+		r = publish(&up);
+	stage_discard(ov, &up.staged);
+	return r;
+}
+
+static int copy_exclusively(struct overlay *ov, struct node *node, uint64_t size)
+{
+	int r = 0;
+
+	if (begin(ov, node)) {
+		r = copy_one(ov, node, size);
+		end(ov, node);
+	}
+	return r;
+}
+
+/* The topmost directory above `node` (or itself) that is not in the upper yet, referenced. */
+static struct node *next_to_copy(struct overlay *ov, struct node *node)
+{
+	struct node *found = node;
+
+	mutex_lock(&ov->table);
+	for (struct node *n = node; n->names; n = n->names->parent)
+		if (!node_is_upper(n->names->parent))
+			found = n->names->parent;
+	found->refs++;
+	mutex_unlock(&ov->table);
+	return found;
+}
+
+int copyup_node(struct overlay *ov, struct node *node, uint64_t size)
+{
+	while (!node_is_upper(node)) {
+		struct node *next;
+		int r;
+
+		if (ov->upper_fd < 0)
+			return -EROFS;
+		next = next_to_copy(ov, node);
+		r = copy_exclusively(ov, next, next == node ? size : COPYUP_ALL);
+		node_put(ov, next);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int copyup_name(struct overlay *ov, struct node *dir, const char *name, struct node *node)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	_cleanup_close_ int fd = -1;
+	int r = copyup_node(ov, dir, COPYUP_ALL);
+
+	if (r == 0)
+		r = copyup_node(ov, node, COPYUP_ALL);
+	if (r < 0 || node_is_dir(node) || node_name_is_upper(ov, dir, name))
+		return r;
+	/* A hard link of the layer, copied up under another of its names: link it here too. */
+	r = upper_open(ov, node, O_PATH, &fd);
+	if (r == 0)
+		r = dir_hold(ov, dir, true, &hold);
+	if (r == 0)
+		r = call_link(fd, hold.pin.fd, name);
+	if (r == 0)
+		node_name_set_upper(ov, dir, name);
+	return r == -EEXIST ? 0 : r;
+}

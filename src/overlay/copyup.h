@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copy-up: making a lower object exist in the upper before it changes, with all of
+ * its metadata. It is staged in the work directory, where nobody sees it,
+ * and published by one link or rename.
+ */
+#pragma once
+
+#include "overlay/upper.h"
+
+#define COPYUP_ALL UINT64_MAX
+
+/*
+ * Copies a node up, its directories first; 0 at once when it is in the upper already. Of a
+ * file the first `size` bytes: COPYUP_ALL, or fewer where the rest is about to be
+ * truncated. No directory may be held. -EROFS without an upper, -EOVERFLOW when the owner is
+ * not mapped.
+ */
+int copyup_node(struct overlay *ov, struct node *node, uint64_t size);
+/* The same, and makes sure that the upper has the object under this very name. */
+int copyup_name(struct overlay *ov, struct node *dir, const char *name, struct node *node);
+
+/* --- the steps that creating an object shares (stage.c) --- */
+/*
+ * A staged object: under a temporary name in the work directory. For a regular file
+ * `fd` is open for reading and writing, else it is O_PATH.
+ */
+struct staged {
+	char name[TEMP_NAME_MAX];
+	int fd;
+};
+
+/* Makes an empty object of the type and device in *st, private to us. `target`: of a symlink. */
+int stage_object(
+	struct overlay *ov, const struct stat *st, const char *target, struct staged *ret_staged);
+/* Removes what was not published; idempotent. */
+void stage_discard(struct overlay *ov, struct staged *staged);
+/* Owner, mode and times of *st (storage ids), in the order that keeps them. */
+int stage_attributes(struct staged *staged, const struct stat *st);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/create.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+/* A new object on its way into a directory. */
+struct creation {
+	struct overlay *ov;
+	const char *name;
+	const char *target; /* of a symlink */
+	struct stat st;	    /* type, mode, owner (storage ids), device */
+	struct dir_hold hold;
+	bool over_whiteout; /* a device or file stands there, to be replaced */
+	bool is_hidden_below;
+	int fd; /* of a regular file, -1 for anything else */
+};
+
+/* --- what it is to be --- */
+
+static int dir_stat(const struct dir_hold *hold, struct stat *ret_st)
+{
+	return call_fstat(hold->pin.fd, ret_st);
+}
+
+/* Set-group-id of the directory is inherited as on any Linux file system. */
+static int inherit_group(struct creation *c)
+{
+	struct stat st;
+	int r = dir_stat(&c->hold, &st);
+
+	if (r < 0)
+		return r;
+	if (st.st_mode & S_ISGID) {
+		c->st.st_gid = st.st_gid;
+		if (S_ISDIR(c->st.st_mode))
+			c->st.st_mode |= S_ISGID;
+	}
+	return 0;
+}
+
+static bool has_default_acl(const struct creation *c)
+{
+	return call_getxattr(c->hold.pin.fd, "system.posix_acl_default", NULL, 0) > 0;
+}
+
+static int decide_owner(struct creation *c, const struct overlay_caller *caller)
+{
+	int r = idmap_to_storage(c->ov->ids, IDMAP_UID, caller->uid, &c->st.st_uid);
+
+	if (r == 0)
+		r = idmap_to_storage(c->ov->ids, IDMAP_GID, caller->gid, &c->st.st_gid);
+	if (r == 0)
+		r = inherit_group(c);
+	/* The umask does not count where a default ACL says what may be. */
+	if (r == 0 && !S_ISLNK(c->st.st_mode) && (caller->umask & 07777 & c->st.st_mode) &&
+		!has_default_acl(c))
+		c->st.st_mode &= ~(caller->umask & 07777);
+	return r;
+}
+
+/* --- making it --- */
+
+/* Whether an object that is simply made in the directory comes out right, owner and all. */
+static bool can_make_in_place(const struct creation *c)
+{
+	const struct overlay *ov = c->ov;
+
+	return !c->over_whiteout && !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) &&
+	       (c->st.st_uid == ov->own_uid || c->st.st_uid == (uid_t)-1) &&
+	       (c->st.st_gid == ov->own_gid || c->st.st_gid == (gid_t)-1);
+}
+
+static int make_in_place(struct creation *c)
+{
+	int dir_fd = c->hold.pin.fd, r;
+
+	switch (c->st.st_mode & S_IFMT) {
+	case S_IFDIR:
+		return call_mkdirat(dir_fd, c->name, c->st.st_mode & 07777);
+	case S_IFLNK:
+		return call_symlinkat(c->target, dir_fd, c->name);
+	case S_IFREG:
+		r = call_openat(dir_fd, c->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+			c->st.st_mode & 07777);
+		if (r < 0)
+			return r;
+		c->fd = r;
+		return 0;
+	default:
+		return call_mknodat(dir_fd, c->name, c->st.st_mode, c->st.st_rdev);
+	}
+}
+
+static int swap_in(struct creation *c, struct staged *staged)
+{
+	int r;
+
+	if (!S_ISDIR(c->st.st_mode) || !c->over_whiteout)
+		return call_renameat2(c->ov->work_fd, staged->name, c->hold.pin.fd, c->name,
+			c->over_whiteout ? 0 : RENAME_NOREPLACE);
+	/* A directory cannot replace a device: they change places, the whiteout goes. */
+	r = call_renameat2(c->ov->work_fd, staged->name, c->hold.pin.fd, c->name, RENAME_EXCHANGE);
+	if (r == 0)
+		(void)work_remove(c->ov, staged->name);
+	return r;
+}
+
+static int make_staged(struct creation *c)
+{
+	struct staged staged = {.fd = -1};
+	int r = stage_object(c->ov, &c->st, c->target, &staged);
+
+	if (r < 0)
+		return r;
+	r = call_chown(staged.fd, c->st.st_uid, c->st.st_gid);
+	if (r == 0 && !S_ISLNK(c->st.st_mode))
+		r = call_chmod(staged.fd, c->st.st_mode & 07777);
+	if (r == 0 && S_ISDIR(c->st.st_mode) && (c->over_whiteout || c->is_hidden_below))
+		r = upper_set_opaque(c->ov, staged.fd);
+	if (r == 0)
+		r = swap_in(c, &staged);
+	if (r == 0) {
+		staged.name[0] = '\0';
+		if (S_ISREG(c->st.st_mode))
+			c->fd = steal_fd(&staged.fd);
+	}
+	stage_discard(c->ov, &staged);
+	return r;
+}
+
+/* Locks the directory and sees that the name is free. */
+static int claim_name(struct creation *c, struct node *dir)
+{
+	struct probe probe;
+	struct node *known;
+	int r = check_name(c->ov, c->name);
+
+	if (r < 0)
+		return r;
+	r = copyup_node(c->ov, dir, COPYUP_ALL);
+	if (r == 0)
+		r = dir_hold(c->ov, dir, true, &c->hold);
+	if (r < 0)
+		return r;
+	known = node_find(c->ov, dir, c->name);
+	node_put(c->ov, known);
+	if (known)
+		return -EEXIST;
+	r = probe_upper(c->ov, &c->hold, c->name, &probe);
+	if (r < 0)
+		return r;
+	if (probe.upper == UPPER_OBJECT)
+		return -EEXIST;
+	c->over_whiteout = probe.upper == UPPER_WHITEOUT;
+	c->is_hidden_below = probe.is_hidden_below;
+	if (c->over_whiteout || c->is_hidden_below)
+		return 0;
+	r = lower_is_visible(c->ov, dir, c->name);
+	return r > 0 ? -EEXIST : r;
+}
+
+/* A node for what was made; the name on disk is there whether or not that works. */
+static int register_new(struct creation *c, struct node **ret_node)
+{
+	struct node_spec spec = {
+		.parent = c->hold.dir,
+		.name = c->name,
+		.type = c->st.st_mode & S_IFMT,
+		.has_upper = true,
+	};
+	struct stat st;
+	int r = call_fstatat(c->hold.pin.fd, c->name, &st);
+
+	if (r < 0)
+		return r;
+	spec.ino = ino_of_upper(st.st_ino);
+	return node_add(c->ov, &spec, ret_node);
+}
+
+static int create_object(struct creation *c, const struct overlay_caller *caller, struct node *dir,
+	struct node **ret_node)
+{
+	int r;
+
+	c->fd = -1;
+	r = claim_name(c, dir);
+	if (r == 0)
+		r = decide_owner(c, caller);
+	if (r == 0)
+		r = can_make_in_place(c) ? make_in_place(c) : make_staged(c);
+	if (r == 0)
+		r = register_new(c, ret_node);
+	dir_release(&c->hold);
+	return r;
+}
+
+/* Creates, and makes the reply. A descriptor that nobody wants is closed. */
+static int create_entry(struct creation *c, const struct overlay_caller *caller, uint64_t parent,
+	struct overlay_entry *ret_entry, int *ret_fd, struct node **ret_node)
+{
+	struct node *dir = node_get(c->ov, parent), *node = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!dir)
+		return -ESTALE;
+	r = node_is_dir(dir) ? create_object(c, caller, dir, &node) : -ENOTDIR;
+	fd = c->fd;
+	node_put(c->ov, dir);
+	if (r < 0)
+		return r;
+	r = fill_entry(c->ov, node, ret_entry);
+	if (r < 0 || !ret_node) {
+		node_put(c->ov, node);
+		return r;
+	}
+	*ret_node = node;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int overlay_mknod(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, dev_t rdev, struct overlay_entry *ret_entry)
+{
+	struct creation c = {
+		.ov = ov, .name = name, .st = {.st_mode = mode, .st_rdev = rdev}, .fd = -1};
+
+	if ((mode & S_IFMT) == 0)
+		c.st.st_mode |= S_IFREG;
+	/* It would be a whiteout, and so not be there. The kernel's overlayfs says the same. */
+	if (S_ISCHR(mode) && rdev == 0)
+		return -EPERM;
+	return create_entry(&c, caller, parent, ret_entry, NULL, NULL);
+}
+
+int overlay_mkdir(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, struct overlay_entry *ret_entry)
+{
+	struct creation c = {
+		.ov = ov, .name = name, .st = {.st_mode = S_IFDIR | (mode & 07777)}, .fd = -1};
+
+	return create_entry(&c, caller, parent, ret_entry, NULL, NULL);
+}
+
+int overlay_symlink(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, const char *target, struct overlay_entry *ret_entry)
+{
+	struct creation c = {.ov = ov,
+		.name = name,
+		.target = target,
+		.st = {.st_mode = S_IFLNK | 0777},
+		.fd = -1};
+
+	return create_entry(&c, caller, parent, ret_entry, NULL, NULL);
+}
+
+int overlay_create_node(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, struct overlay_entry *ret_entry, int *ret_fd,
+	struct node **ret_node)
+{
+	struct creation c = {
+		.ov = ov, .name = name, .st = {.st_mode = S_IFREG | (mode & 07777)}, .fd = -1};
+
+	return create_entry(&c, caller, parent, ret_entry, ret_fd, ret_node);
+}
+
+/* --- hard links --- */
+
+static int link_into(struct creation *c, int fd)
+{
+	char temp[TEMP_NAME_MAX];
+	int r;
+
+	if (!c->over_whiteout)
+		return call_link(fd, c->hold.pin.fd, c->name);
+	work_temp_name(c->ov, temp);
+	r = call_link(fd, c->ov->work_fd, temp);
+	if (r < 0)
+		return r;
+	r = call_renameat2(c->ov->work_fd, temp, c->hold.pin.fd, c->name, 0);
+	if (r < 0)
+		(void)work_remove(c->ov, temp);
+	return r;
+}
+
+static int link_node(struct creation *c, struct node *node, struct node *dir)
+{
+	_cleanup_close_ int fd = -1;
+	int r = copyup_node(c->ov, node, COPYUP_ALL);
+
+	if (r == 0)
+		r = upper_open(c->ov, node, O_PATH, &fd);
+	if (r == 0)
+		r = claim_name(c, dir);
+	if (r == 0)
+		r = link_into(c, fd);
+	if (r == 0)
+		r = node_add_name(c->ov, node, dir, c->name);
+	/* What has a number from below shows it under a name that is not below. */
+	if (r == 0)
+		upper_set_impure(c->ov, dir, c->hold.pin.fd);
+	dir_release(&c->hold);
+	return r;
+}
+
+int overlay_link(struct overlay *ov, uint64_t id, uint64_t parent, const char *name,
+	struct overlay_entry *ret_entry)
+{
+	struct node *node = node_get(ov, id), *dir = node_get(ov, parent);
+	struct creation c = {.ov = ov, .name = name, .fd = -1};
+	int r = -ESTALE;
+
+	if (node && dir)
+		r = node_is_dir(node) ? -EPERM : node_is_dir(dir) ? 0 : -ENOTDIR;
+	if (r == 0)
+		r = link_node(&c, node, dir);
+	if (r == 0)
+		r = fill_entry(ov, node, ret_entry);
+	node_put(ov, dir);
+	node_put(ov, node);
+	return r;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/create.h"
+#include "overlay/upper.h"
+#include "util/cleanup.h"
+
+/* What the upper's file is opened with of the flags that a process gave. */
+#define KEPT_FLAGS (O_ACCMODE | O_TRUNC)
+
+/*
+ * A file that is opened on the lower is counted, so that a copy-up keeps a descriptor for
+ * it. Afterwards coherent_fd is what it reads from.
+ */
+static int coherent_fd(const struct overlay_file *file)
+{
+	return node_is_upper(file->node) ? atomic_load(&file->node->coherent_fd) : -1;
+}
+
+int overlay_file_upper_fd(const struct overlay_file *file)
+{
+	return file->fd >= 0 ? file->fd : coherent_fd(file);
+}
+
+int overlay_file_write_fd(const struct overlay_file *file)
+{
+	return (file->flags & O_ACCMODE) == O_RDONLY ? -1 : file->fd;
+}
+
+bool overlay_file_is_immutable(const struct overlay_file *file)
+{
+	return file->fd < 0 && file->ov->upper_fd < 0;
+}
+
+static struct overlay_file *file_new(struct overlay *ov, struct node *node, int flags)
+{
+	struct overlay_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	*file = (struct overlay_file){
+		.ov = ov, .node = node, .fd = -1, .flags = flags, .lower = {.fd = -1}};
+	return file;
+}
+
+/* --- opening --- */
+
+/* Counts the file among those on the lower. False when the node is an upper one by now. */
+static bool count_lower_open(struct overlay *ov, struct node *node)
+{
+	bool is_lower;
+
+	mutex_lock(&ov->table);
+	is_lower = !node_is_upper(node);
+	if (is_lower)
+		node->lower_opens++;
+	mutex_unlock(&ov->table);
+	return is_lower;
+}
+
+static void uncount_lower_open(struct overlay *ov, struct node *node)
+{
+	int fd = -1;
+
+	mutex_lock(&ov->table);
+	if (--node->lower_opens == 0)
+		fd = atomic_exchange(&node->coherent_fd, -1);
+	mutex_unlock(&ov->table);
+	close_keep_errno(fd);
+}
+
+static int open_on_lower(struct overlay *ov, struct overlay_file *file)
+{
+	struct node *node = file->node;
+	int r = layer_open_file(node->lower.layer, node->lower.node, &file->lower);
+
+	if (r < 0)
+		uncount_lower_open(ov, node);
+	return r;
+}
+
+static int open_node(struct overlay *ov, struct overlay_file *file)
+{
+	int flags = file->flags;
+	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+	int r;
+
+	if (writes) {
+		if (ov->upper_fd < 0)
+			return -EROFS;
+		r = copyup_node(ov, file->node, flags & O_TRUNC ? 0 : COPYUP_ALL);
+		if (r < 0)
+			return r;
+	} else if (count_lower_open(ov, file->node)) {
+		return open_on_lower(ov, file);
+	}
+	return upper_open(ov, file->node, (flags & KEPT_FLAGS) | O_NONBLOCK, &file->fd);
+}
+
+int overlay_open(struct overlay *ov, uint64_t id, int flags, struct overlay_file **ret_file)
+{
+	struct node *node = node_get(ov, id);
+	struct overlay_file *file;
+	int r = -EINVAL;
+
+	if (!node)
+		return -ESTALE;
+	file = file_new(ov, node, flags);
+	if (!file)
+		r = -ENOMEM;
+	else if (S_ISDIR(node->type))
+		r = -EISDIR;
+	else if (S_ISREG(node->type))
+		r = open_node(ov, file);
+	if (r < 0) {
+		free(file);
+		node_put(ov, node);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
+	struct overlay_file **ret_file)
+{
+	struct overlay_file *file = file_new(ov, NULL, flags);
+	int r;
+
+	if (!file)
+		return -ENOMEM;
+	r = overlay_create_node(ov, caller, parent, name, mode, ret_entry, &file->fd, &file->node);
+	if (r < 0) {
+		free(file);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+void overlay_release(struct overlay *ov, struct overlay_file *file)
+{
+	if (file->fd >= 0) {
+		close(file->fd);
+	} else {
+		layer_file_release(&file->lower);
+		uncount_lower_open(ov, file->node);
+	}
+	node_put(ov, file->node);
+	free(file);
+}
+
+/* --- content --- */
+
+ssize_t overlay_read(
+	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset)
+{
+	int fd = overlay_file_upper_fd(file);
+	ssize_t n;
+
+	if (fd < 0)
+		return layer_file_pread(&file->lower, buf, size, offset);
+	n = pread(fd, buf, size, offset);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t overlay_write(
+	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
+{
+	ssize_t n;
+
+	if (overlay_file_write_fd(file) < 0)
+		return -EBADF;
+	n = pwrite(file->fd, buf, size, offset);
+	return n < 0 ? -errno : n;
+}
+
+int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only)
+{
+	int fd = overlay_file_upper_fd(file);
+
+	return fd < 0 || ov->is_volatile ? 0 : call_fsync(fd, data_only);
+}
+
+int overlay_fallocate(
+	struct overlay *ov, struct overlay_file *file, int mode, off_t offset, off_t length)
+{
+	if (overlay_file_write_fd(file) < 0)
+		return -EBADF;
+	return fallocate(file->fd, mode, offset, length) < 0 ? -errno : 0;
+}
+
+/* A blob in memory is all data, with the hole that every file has at its end. */
+static off_t seek_in_memory(uint64_t size, off_t offset, int whence)
+{
+	if (offset < 0 || (uint64_t)offset >= size)
+		return -ENXIO;
+	return whence == SEEK_DATA ? offset : (off_t)size;
+}
+
+off_t overlay_lseek(struct overlay *ov, struct overlay_file *file, off_t offset, int whence)
+{
+	int fd = overlay_file_upper_fd(file);
+	off_t at;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	if (fd < 0 && file->lower.fd < 0)
+		return seek_in_memory(file->lower.size, offset, whence);
+	/* The position of the descriptor is nobody's: reads and writes name theirs. */
+	at = lseek(fd >= 0 ? fd : file->lower.fd, offset, whence);
+	return at < 0 ? -errno : at;
+}
+
+ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off_t in_offset,
+	struct overlay_file *out, off_t out_offset, size_t size)
+{
+	int in_fd = overlay_file_upper_fd(in);
+	ssize_t n;
+
+	if (overlay_file_write_fd(out) < 0)
+		return -EBADF;
+	if (in_fd < 0)
+		in_fd = in->lower.fd;
+	/* The kernel then copies by reads and writes. */
+	if (in_fd < 0)
+		return -EOPNOTSUPP;
+	n = copy_file_range(in_fd, &in_offset, out->fd, &out_offset, size, 0);
+	return n < 0 ? -errno : n;
+}

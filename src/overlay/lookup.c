@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/lookup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+/*
+ * Inode numbers: what lies below has bit 62 set, what is only in the upper has its own
+ * number. Bit 63 stays clear, for programs that keep them in signed integers.
+ */
+#define INO_LOWER (1ull << 62)
+#define INO_MASK  (INO_LOWER - 1)
+
+uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint64_t ino)
+{
+	/* Counted from the bottom: a layer put on top does not change the others. */
+	uint64_t height = ov->layer_count - 1 - layer->index;
+
+	if (height > 0) {
+		ino ^= height * 0x9e3779b97f4a7c15u;
+		ino = (ino ^ (ino >> 30)) * 0xbf58476d1ce4e5b9u;
+		ino ^= ino >> 31;
+	}
+	return INO_LOWER | (ino & INO_MASK);
+}
+
+uint64_t ino_of_upper(uint64_t ino)
+{
+	return ino & INO_MASK;
+}
+
+int check_name(const struct overlay *ov, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0)
+		return -ENOENT;
+	if (length > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/'))
+		return -EINVAL;
+	if (ov->aufs_whiteouts && strncmp(name, WHITEOUT_PREFIX, WHITEOUT_PREFIX_LEN) == 0)
+		return -EINVAL;
+	return 0;
+}
+
+/* --- below the upper --- */
+
+static int lower_set_add(struct lower_set *set, struct lower_ref ref)
+{
+	struct lower_ref *refs = realloc(set->refs, (set->count + 1) * sizeof(*refs));
+
+	if (!refs)
+		return -ENOMEM;
+	set->refs = refs;
+	set->refs[set->count++] = ref;
+	return 0;
+}
+
+/* Whether one of the directories above hides the name from those below it. */
+static int is_hidden_above(const struct lower_ref *dirs, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		int r = lower_has_aufs_whiteout(&dirs[i], name);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Adds what stands under the name in one layer. Returns 1 when layers further down have
+ * no say, 0 when they have.
+ */
+static int add_from_layer(struct overlay *ov, const struct lower_ref *dirs, size_t i,
+	const char *name, struct lower_set *set, struct stat *ret_st)
+{
+	struct lower_ref ref = {.layer = dirs[i].layer};
+	struct stat st;
+	int r = layer_lookup(ref.layer, dirs[i].node, name, &ref.node);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, &st);
+	if (r == 0)
+		r = lower_is_whiteout(&dirs[i], &ref, &st);
+	if (r == 0)
+		r = is_hidden_above(dirs, i, name);
+	/* A file below a directory ends the directory, as a whiteout does. */
+	if (r == 0 && set->count > 0 && !S_ISDIR(st.st_mode))
+		r = 1;
+	if (r == 0)
+		r = lower_set_add(set, ref);
+	if (r != 0) {
+		layer_forget(ref.layer, ref.node, 1);
+		return r;
+	}
+	if (set->count == 1) {
+		*ret_st = st;
+		ret_st->st_ino = ino_of_lower(ov, ref.layer, st.st_ino);
+	}
+	if (!S_ISDIR(st.st_mode))
+		return 1;
+	r = lower_opaque_state(&ref);
+	return r < 0 ? r : r == OPAQUE_YES;
+}
+
+int lower_lookup(struct overlay *ov, struct node *dir, const char *name, struct lower_set *ret_set,
+	struct stat *ret_st)
+{
+	const struct lower_set *dirs = &dir->dir->lowers;
+	bool is_reserved = strncmp(name, WHITEOUT_PREFIX, WHITEOUT_PREFIX_LEN) == 0;
+	struct lower_set set = {0};
+
+	for (size_t i = 0; i < dirs->count; i++) {
+		int r;
+
+		if (is_reserved && dirs->refs[i].layer->has_whiteouts)
+			continue;
+		r = add_from_layer(ov, dirs->refs, i, name, &set, ret_st);
+		if (r < 0) {
+			lower_set_release(&set);
+			return r;
+		}
+		if (r > 0)
+			break;
+	}
+	*ret_set = set;
+	return 0;
+}
+
+int lower_is_visible(struct overlay *ov, struct node *dir, const char *name)
+{
+	struct lower_set set;
+	struct stat st;
+	int r = lower_lookup(ov, dir, name, &set, &st);
+
+	if (r < 0)
+		return r;
+	r = set.count > 0;
+	lower_set_release(&set);
+	return r;
+}
+
+/* --- the upper --- */
+
+/* What the attributes of an upper object tell. */
+static int probe_marks(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, struct probe *probe)
+{
+	bool is_dir = S_ISDIR(probe->upper_st.st_mode);
+	bool has_lowers = hold->dir->dir->lowers.count > 0;
+	_cleanup_close_ int fd = -1;
+	char value[4];
+	int r;
+
+	/* An object that never was below, in a directory that never was: no marks. */
+	if (!has_lowers && !atomic_load(&hold->dir->dir->is_impure) && !is_dir)
+		return 0;
+	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	if (!is_dir) {
+		probe->origin_ino = upper_origin_ino(ov, fd);
+		return 0;
+	}
+	probe->is_impure = upper_get_mark(ov, fd, MARK_IMPURE, value, sizeof(value)) >= 0;
+	if (!has_lowers)
+		return 0;
+	r = upper_opaque_state(ov, fd);
+	if (r == OPAQUE_YES)
+		probe->is_hidden_below = true;
+	return r < 0 ? r : 0;
+}
+
+int probe_upper(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, struct probe *ret_probe)
+{
+	int r;
+
+	*ret_probe = (struct probe){.upper = UPPER_NONE};
+	if (hold->pin.fd < 0)
+		return 0;
+	r = upper_has_aufs_whiteout(ov, hold->pin.fd, name);
+	if (r < 0)
+		return r;
+	ret_probe->is_hidden_below = r;
+	r = call_fstatat(hold->pin.fd, name, &ret_probe->upper_st);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = upper_is_whiteout(ov, hold->pin.fd, name, &ret_probe->upper_st);
+	if (r < 0)
+		return r;
+	ret_probe->upper = r ? UPPER_WHITEOUT : UPPER_OBJECT;
+	return r ? 0 : probe_marks(ov, hold, name, ret_probe);
+}
+
+/* --- both --- */
+
+/* Which inode number an upper object shows: the one that it had below, if it was there. */
+static uint64_t upper_object_ino(
+	const struct probe *probe, const struct lower_set *lowers, const struct stat *lower_st)
+{
+	mode_t type = probe->upper_st.st_mode & S_IFMT;
+
+	if (probe->origin_ino)
+		return probe->origin_ino;
+	/*
+	 * Directories merge with what is below. Symlinks and special files cannot carry
+	 * a user attribute: one that covers its like was copied up.
+	 */
+	if (lowers->count > 0 && type != S_IFREG && type == (lower_st->st_mode & S_IFMT))
+		return lower_st->st_ino;
+	return ino_of_upper(probe->upper_st.st_ino);
+}
+
+static int specify_upper(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,
+	struct node_spec *spec)
+{
+	struct stat lower_st = {0};
+	int r = 0;
+
+	spec->type = probe->upper_st.st_mode & S_IFMT;
+	spec->has_upper = true;
+	spec->is_impure = probe->is_impure;
+	spec->is_shared = !S_ISDIR(spec->type) && probe->upper_st.st_nlink > 1;
+	if (!probe->is_hidden_below && !S_ISREG(spec->type))
+		r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, &lower_st);
+	if (r < 0)
+		return r;
+	spec->ino = upper_object_ino(probe, &spec->lowers, &lower_st);
+	if (!S_ISDIR(spec->type) || !S_ISDIR(lower_st.st_mode))
+		lower_set_release(&spec->lowers);
+	return 0;
+}
+
+static int specify_lower(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,
+	struct node_spec *spec)
+{
+	struct stat st = {0};
+	int r;
+
+	if (probe->upper == UPPER_WHITEOUT || probe->is_hidden_below)
+		return -ENOENT;
+	r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, &st);
+	if (r < 0)
+		return r;
+	if (spec->lowers.count == 0)
+		return -ENOENT;
+	spec->type = st.st_mode & S_IFMT;
+	spec->ino = st.st_ino;
+	spec->is_shared = !S_ISDIR(spec->type) && st.st_nlink > 1;
+	return 0;
+}
+
+static int lookup_held_as(struct overlay *ov, const struct dir_hold *hold, const char *name,
+	uint64_t id, struct node **ret_node)
+{
+	struct node_spec spec = {.parent = hold->dir, .name = name, .id = id};
+	struct probe probe;
+	struct node *node = node_find(ov, hold->dir, name);
+	int r;
+
+	if (node) {
+		*ret_node = node;
+		return 0;
+	}
+	r = probe_upper(ov, hold, name, &probe);
+	if (r < 0)
+		return r;
+	if (probe.upper == UPPER_OBJECT)
+		r = specify_upper(ov, hold, &probe, &spec);
+	else
+		r = specify_lower(ov, hold, &probe, &spec);
+	return r < 0 ? r : node_add(ov, &spec, ret_node);
+}
+
+int lookup_node_held(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, struct node **ret_node)
+{
+	return lookup_held_as(ov, hold, name, 0, ret_node);
+}
+
+int lookup_node_as(
+	struct overlay *ov, struct node *dir, const char *name, uint64_t id, struct node **ret_node)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	int r = check_name(ov, name);
+
+	if (r < 0)
+		return r == -EINVAL ? -ENOENT : r;
+	r = dir_hold(ov, dir, false, &hold);
+	return r < 0 ? r : lookup_held_as(ov, &hold, name, id, ret_node);
+}
+
+int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct node **ret_node)
+{
+	return lookup_node_as(ov, dir, name, 0, ret_node);
+}
+
+/* --- attributes --- */
+
+void attributes_from_upper(struct overlay *ov, const struct node *node, struct stat *st)
+{
+	st->st_uid = idmap_to_container(ov->ids, IDMAP_UID, st->st_uid);
+	st->st_gid = idmap_to_container(ov->ids, IDMAP_GID, st->st_gid);
+	st->st_ino = node->ino;
+	st->st_dev = 0;
+	if (node_is_dir(node))
+		st->st_nlink = 1;
+}
+
+static int lower_attributes(struct node *node, struct stat *ret_st)
+{
+	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
+	int r = layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
+
+	ret_st->st_ino = node->ino;
+	return r;
+}
+
+int node_attributes(struct overlay *ov, struct node *node, struct stat *ret_st)
+{
+	bool is_upper = node_is_upper(node), is_orphan;
+	int r = is_upper ? upper_stat(ov, node, ret_st) : lower_attributes(node, ret_st);
+
+	if (r < 0)
+		return r;
+	if (is_upper)
+		attributes_from_upper(ov, node, ret_st);
+	mutex_lock(&ov->table);
+	is_orphan = !node->names && node != ov->root;
+	mutex_unlock(&ov->table);
+	if (is_orphan && (!is_upper || node_is_dir(node)))
+		ret_st->st_nlink = 0;
+	return 0;
+}
+
+int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry)
+{
+	int r = node_attributes(ov, node, &ret_entry->st);
+
+	if (r < 0)
+		return r;
+	ret_entry->node = node->id;
+	ret_entry->generation = node_generation(ov, node);
+	node_remember(ov, node, 1);
+	return 0;
+}
+
+int overlay_lookup(
+	struct overlay *ov, uint64_t parent, const char *name, struct overlay_entry *ret_entry)
+{
+	struct node *dir = node_get(ov, parent), *node;
+	int r;
+
+	if (!dir)
+		return -ESTALE;
+	r = lookup_node(ov, dir, name, &node);
+	node_put(ov, dir);
+	if (r < 0)
+		return r;
+	r = fill_entry(ov, node, ret_entry);
+	node_put(ov, node);
+	return r;
+}
+
+void overlay_forget(struct overlay *ov, uint64_t node, uint64_t count)
+{
+	node_forget(ov, node, count);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What stands under a name, in the upper and below it. */
+#pragma once
+
+#include "overlay/upper.h"
+
+enum upper_state {
+	UPPER_NONE,
+	UPPER_WHITEOUT, /* native or xattr form: an object stands there */
+	UPPER_OBJECT,
+};
+
+struct probe {
+	enum upper_state upper;
+	struct stat upper_st; /* of what stands there, storage ids */
+	bool is_hidden_below; /* a .wh.NAME stands beside it, or it is opaque */
+	bool is_impure;
+	uint64_t origin_ino; /* 0: none */
+};
+
+/* What the upper has under a name. The directory is held. */
+int probe_upper(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, struct probe *ret_probe);
+
+/*
+ * What the lower layers of a directory show under a name, as if there were no upper: an
+ * empty set when nothing. For a directory all the layers that take part in it, else one.
+ * *ret_st is the topmost object's, container ids, with the overlay's inode number.
+ */
+int lower_lookup(struct overlay *ov, struct node *dir, const char *name, struct lower_set *ret_set,
+	struct stat *ret_st);
+/* Whether the name would show if the upper had nothing there. 1, 0 or -errno. */
+int lower_is_visible(struct overlay *ov, struct node *dir, const char *name);
+
+/* A reference to the node of a name; it is looked up where it is not known. -ENOENT. */
+int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct node **ret_node);
+/* The same; a node that was not known gets this id. */
+int lookup_node_as(struct overlay *ov, struct node *dir, const char *name, uint64_t id,
+	struct node **ret_node);
+/* The same with the directory held. */
+int lookup_node_held(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, struct node **ret_node);
+
+/* The overlay's inode number of an object of a layer, of the upper. */
+uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint64_t ino);
+uint64_t ino_of_upper(uint64_t ino);
+
+/* 0, or -ENOENT, -EINVAL, -ENAMETOOLONG for a name that cannot be or is reserved. */
+int check_name(const struct overlay *ov, const char *name);
+
+/* Makes a reply: a reference for the kernel, and the attributes. */
+int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry);
+/* The attributes of a node, container ids. */
+int node_attributes(struct overlay *ov, struct node *node, struct stat *ret_st);
+/* Turns storage ids of an upper object into what the container sees. */
+void attributes_from_upper(struct overlay *ov, const struct node *node, struct stat *st);

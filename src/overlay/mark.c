@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/mark.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "util/cleanup.h"
+
+static const char *const prefixes[] = {
+	"trusted.overlay.",
+	"user.overlay.",
+	"user.fuseoverlayfs.",
+};
+#define PREFIX_COUNT (sizeof(prefixes) / sizeof(prefixes[0]))
+/* What stands between prefix and name of an attribute that only looks like a mark. */
+#define ESCAPE "overlay."
+
+static bool is_whiteout_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+static bool may_be_xattr_whiteout(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size == 0;
+}
+
+static enum opaque_state opaque_from_value(const char *value, ssize_t length)
+{
+	if (length == 1 && value[0] == 'y')
+		return OPAQUE_YES;
+	return length == 1 && value[0] == 'x' ? OPAQUE_XATTR_WHITEOUTS : OPAQUE_NO;
+}
+
+static void mark_name(char name[XATTR_NAME_SIZE], const char *prefix, const char *mark)
+{
+	snprintf(name, XATTR_NAME_SIZE, "%s%s", prefix, mark);
+}
+
+/* A file system without attributes has no marks. */
+static bool is_absent(ssize_t r)
+{
+	return r == -ENODATA || r == -EOPNOTSUPP || r == -EPERM;
+}
+
+/* --- lower layers --- */
+
+static ssize_t lower_get_mark(const struct lower_ref *ref, const char *mark, char *buf, size_t size)
+{
+	for (size_t i = 0; i < PREFIX_COUNT; i++) {
+		char name[XATTR_NAME_SIZE];
+		ssize_t r;
+
+		mark_name(name, prefixes[i], mark);
+		r = layer_getxattr(ref->layer, ref->node, name, buf, size);
+		/* Longer than any value we know is not one of them. */
+		if (r == -ERANGE)
+			return 0;
+		if (!is_absent(r))
+			return r;
+	}
+	return -ENODATA;
+}
+
+int lower_is_whiteout(
+	const struct lower_ref *parent, const struct lower_ref *ref, const struct stat *st)
+{
+	char value[4];
+	ssize_t r;
+
+	if (!ref->layer->has_whiteouts)
+		return 0;
+	if (is_whiteout_device(st))
+		return 1;
+	if (!may_be_xattr_whiteout(st))
+		return 0;
+	r = lower_get_mark(parent, MARK_OPAQUE, value, sizeof(value));
+	if (r < 0)
+		return r == -ENODATA ? 0 : (int)r;
+	if (opaque_from_value(value, r) != OPAQUE_XATTR_WHITEOUTS)
+		return 0;
+	r = lower_get_mark(ref, MARK_WHITEOUT, value, sizeof(value));
+	return r == -ENODATA ? 0 : r < 0 ? (int)r : 1;
+}
+
+static int lower_has_name(const struct lower_ref *dir, const char *name)
+{
+	layer_node_t node;
+	int r = layer_lookup(dir->layer, dir->node, name, &node);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r;
+	layer_forget(dir->layer, node, 1);
+	return 1;
+}
+
+int lower_opaque_state(const struct lower_ref *dir)
+{
+	char value[4];
+	ssize_t r;
+	int state;
+
+	if (!dir->layer->has_whiteouts)
+		return OPAQUE_NO;
+	r = lower_get_mark(dir, MARK_OPAQUE, value, sizeof(value));
+	if (r < 0 && r != -ENODATA)
+		return (int)r;
+	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);
+	if (state == OPAQUE_YES)
+		return state;
+	r = lower_has_name(dir, WHITEOUT_OPAQUE);
+	return r < 0 ? (int)r : r ? OPAQUE_YES : state;
+}
+
+static bool aufs_name(char whiteout[NAME_MAX + 1], const char *name)
+{
+	return snprintf(whiteout, NAME_MAX + 1, WHITEOUT_PREFIX "%s", name) <= NAME_MAX;
+}
+
+int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name)
+{
+	char whiteout[NAME_MAX + 1];
+
+	if (!dir->layer->has_whiteouts || !aufs_name(whiteout, name))
+		return 0;
+	return lower_has_name(dir, whiteout);
+}
+
+/* --- the upper --- */
+
+ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size)
+{
+	for (size_t i = 0; i < PREFIX_COUNT; i++) {
+		char name[XATTR_NAME_SIZE];
+		ssize_t r;
+
+		mark_name(name, prefixes[i], mark);
+		r = call_getxattr(fd, name, buf, size);
+		if (r == -ERANGE)
+			return 0;
+		if (!is_absent(r))
+			return r;
+	}
+	return -ENODATA;
+}
+
+int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value)
+{
+	char name[XATTR_NAME_SIZE];
+
+	mark_name(name, ov->xattr_prefix, mark);
+	return call_setxattr(fd, name, value, strlen(value), 0);
+}
+
+int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)
+{
+	_cleanup_close_ int fd = -1;
+	char value[4];
+	ssize_t r;
+
+	if (is_whiteout_device(st))
+		return 1;
+	if (!may_be_xattr_whiteout(st))
+		return 0;
+	r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
+	if (r < 0)
+		return r == -ENODATA ? 0 : (int)r;
+	if (opaque_from_value(value, r) != OPAQUE_XATTR_WHITEOUTS)
+		return 0;
+	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	r = upper_get_mark(ov, fd, MARK_WHITEOUT, value, sizeof(value));
+	return r == -ENODATA ? 0 : r < 0 ? (int)r : 1;
+}
+
+static int upper_has_name(int dir_fd, const char *name)
+{
+	struct stat st;
+	int r = call_fstatat(dir_fd, name, &st);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+int upper_opaque_state(struct overlay *ov, int dir_fd)
+{
+	char value[4];
+	ssize_t r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
+	int state;
+
+	if (r < 0 && r != -ENODATA)
+		return (int)r;
+	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);
+	if (state == OPAQUE_YES || !ov->aufs_whiteouts)
+		return state;
+	r = upper_has_name(dir_fd, WHITEOUT_OPAQUE);
+	return r < 0 ? (int)r : r ? OPAQUE_YES : state;
+}
+
+int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name)
+{
+	char whiteout[NAME_MAX + 1];
+
+	if (!ov->aufs_whiteouts || !aufs_name(whiteout, name))
+		return 0;
+	return upper_has_name(dir_fd, whiteout);
+}
+
+uint64_t upper_origin_ino(struct overlay *ov, int fd)
+{
+	char value[17] = "", name[XATTR_NAME_SIZE];
+	ssize_t r;
+	char *end;
+	uint64_t ino;
+
+	mark_name(name, ov->xattr_prefix, MARK_INO);
+	r = call_getxattr(fd, name, value, sizeof(value) - 1);
+	if (r != 16)
+		return 0;
+	ino = strtoull(value, &end, 16);
+	return *end ? 0 : ino;
+}
+
+int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino)
+{
+	char value[17];
+
+	snprintf(value, sizeof(value), "%016" PRIx64, ino);
+	return upper_set_mark(ov, fd, MARK_INO, value);
+}
+
+static int create_empty(int dir_fd, const char *name)
+{
+	int r = call_mknodat(dir_fd, name, S_IFREG | 0600, 0);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+int upper_set_opaque(struct overlay *ov, int dir_fd)
+{
+	int r = upper_set_mark(ov, dir_fd, MARK_OPAQUE, "y");
+
+	if (r < 0 && !(is_absent(r) && ov->aufs_whiteouts))
+		return r;
+	return ov->aufs_whiteouts ? create_empty(dir_fd, WHITEOUT_OPAQUE) : 0;
+}
+
+void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)
+{
+	if (atomic_exchange(&dir->dir->is_impure, true))
+		return;
+	/* Only listings after a remount lack it, and only where attributes cannot be had. */
+	(void)upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+}
+
+int whiteout_create(struct overlay *ov, int dir_fd, const char *name)
+{
+	char whiteout[NAME_MAX + 1];
+
+	if (!ov->writes_aufs)
+		return call_mknodat(dir_fd, name, S_IFCHR, 0);
+	if (!aufs_name(whiteout, name))
+		return -ENAMETOOLONG;
+	return create_empty(dir_fd, whiteout);
+}
+
+/* --- names of attributes --- */
+
+static const char *mark_prefix(const char *name)
+{
+	for (size_t i = 0; i < PREFIX_COUNT; i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return prefixes[i];
+	return NULL;
+}
+
+int xattr_to_disk(const char *name, char ret_disk_name[XATTR_NAME_SIZE])
+{
+	const char *prefix = mark_prefix(name);
+	int n;
+
+	if (prefix)
+		n = snprintf(ret_disk_name, XATTR_NAME_SIZE, "%s" ESCAPE "%s", prefix,
+			name + strlen(prefix));
+	else
+		n = snprintf(ret_disk_name, XATTR_NAME_SIZE, "%s", name);
+	return n < XATTR_NAME_SIZE ? 0 : -ERANGE;
+}
+
+const char *xattr_from_disk(const char *disk_name, char buf[XATTR_NAME_SIZE])
+{
+	const char *prefix = mark_prefix(disk_name), *rest;
+
+	if (!prefix)
+		return disk_name;
+	rest = disk_name + strlen(prefix);
+	if (strncmp(rest, ESCAPE, strlen(ESCAPE)) != 0)
+		return NULL;
+	snprintf(buf, XATTR_NAME_SIZE, "%s%s", prefix, rest + strlen(ESCAPE));
+	return buf;
+}

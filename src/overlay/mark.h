@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whiteouts and the marks that an overlay keeps in extended attributes. Formats:
+ * Linux Documentation/filesystems/overlayfs.rst (char device 0:0, opaque
+ * "y", xattr whiteouts in a directory marked "x", the "impure" mark), the AUFS form
+ * of container images (.wh.NAME, .wh..wh..opq; OCI image-spec layer.md), and
+ * fuse-overlayfs's user.fuseoverlayfs.opaque. All are read, in every layer that may
+ * hold whiteouts; what is written is the first, or AUFS's where no device
+ * node can be made.
+ *
+ * Our own mark "overlay.git-overlayfs.ino" keeps the inode number that a regular file had
+ * before it was copied up: 16 hex digits.
+ */
+#pragma once
+
+#include "overlay/upper.h"
+
+#define MARK_OPAQUE   "opaque"
+#define MARK_IMPURE   "impure"
+#define MARK_WHITEOUT "whiteout"
+#define MARK_INO      "git-overlayfs.ino"
+
+enum opaque_state {
+	OPAQUE_NO,
+	OPAQUE_YES,
+	OPAQUE_XATTR_WHITEOUTS, /* "x": not opaque, but has whiteouts in xattr form */
+};
+
+/* --- lower layers --- */
+/* Whether the object is a whiteout in native or xattr form. 1, 0 or -errno. */
+int lower_is_whiteout(
+	const struct lower_ref *parent, const struct lower_ref *ref, const struct stat *st);
+/* An enum opaque_state or -errno. */
+int lower_opaque_state(const struct lower_ref *dir);
+/* Whether .wh.NAME stands in the directory. 1, 0 or -errno. */
+int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name);
+
+/* --- the upper; dir_fd is the upper directory --- */
+int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st);
+int upper_opaque_state(struct overlay *ov, int dir_fd);
+int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name);
+/* Reads a mark of any prefix; its length or -ENODATA. */
+ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
+int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value);
+/* The inode number from before a copy-up, 0 without one. */
+uint64_t upper_origin_ino(struct overlay *ov, int fd);
+int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino);
+/* Makes an upper directory opaque, in each form that its readers want. */
+int upper_set_opaque(struct overlay *ov, int dir_fd);
+/* Marks a directory whose entries do not all have inode numbers of their own. */
+void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
+
+/* A whiteout under this name, which is free. Atomic. */
+int whiteout_create(struct overlay *ov, int dir_fd, const char *name);
+
+/* --- extended attributes as the container names them --- */
+/* The name on disk of `name`: -ENODATA where it would be a mark. */
+#define XATTR_NAME_SIZE 512
+int xattr_to_disk(const char *name, char ret_disk_name[XATTR_NAME_SIZE]);
+/* The name to show for one on disk; NULL for a mark, which is hidden. */
+const char *xattr_from_disk(const char *disk_name, char buf[XATTR_NAME_SIZE]);

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/merge.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+#define TABLE_MIN 64
+
+static size_t hash_name(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+		h = (h ^ *p) * 0x100000001b3u;
+	return (size_t)(h ^ (h >> 29));
+}
+
+/* The place in the table where the name is, or would be. */
+static size_t *find_place(struct merged_list *list, const char *name)
+{
+	size_t i = hash_name(name) & (list->table_size - 1);
+
+	while (list->table[i] && strcmp(list->entries[list->table[i] - 1].name, name) != 0)
+		i = (i + 1) & (list->table_size - 1);
+	return &list->table[i];
+}
+
+static int grow_table(struct merged_list *list)
+{
+	size_t size = list->table_size ? list->table_size * 2 : TABLE_MIN;
+	size_t *table = calloc(size, sizeof(*table));
+
+	if (!table)
+		return -ENOMEM;
+	free(list->table);
+	list->table = table;
+	list->table_size = size;
+	for (size_t i = 0; i < list->count; i++)
+		*find_place(list, list->entries[i].name) = i + 1;
+	return 0;
+}
+
+static int grow_entries(struct merged_list *list)
+{
+	size_t room = list->room ? list->room * 2 : TABLE_MIN;
+	struct merged_entry *entries = realloc(list->entries, room * sizeof(*entries));
+
+	if (!entries)
+		return -ENOMEM;
+	list->entries = entries;
+	list->room = room;
+	return 0;
+}
+
+static struct merged_entry *find_entry(struct merged_list *list, const char *name)
+{
+	size_t at = list->table_size ? *find_place(list, name) : 0;
+
+	return at ? &list->entries[at - 1] : NULL;
+}
+
+/* The name must not be in the list. */
+static int add_entry(struct merged_list *list, const struct merged_entry *entry)
+{
+	char *name = strdup(entry->name);
+
+	if (!name)
+		return -ENOMEM;
+	if ((list->count == list->room && grow_entries(list) < 0) ||
+		(list->count * 2 >= list->table_size && grow_table(list) < 0)) {
+		free(name);
+		return -ENOMEM;
+	}
+	list->entries[list->count] = *entry;
+	list->entries[list->count].name = name;
+	*find_place(list, name) = ++list->count;
+	return 0;
+}
+
+void merged_list_release(struct merged_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->entries[i].name);
+	free(list->entries);
+	free(list->table);
+	*list = (struct merged_list){0};
+}
+
+static bool is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static bool has_whiteout_prefix(const char *name)
+{
+	return strncmp(name, WHITEOUT_PREFIX, WHITEOUT_PREFIX_LEN) == 0;
+}
+
+/* --- the upper --- */
+
+/* A .wh.NAME takes NAME out of what comes from below, not out of its own directory. */
+static int add_hiding(struct merged_list *list, const char *name)
+{
+	struct merged_entry entry = {.name = (char *)name, .is_hiding = true};
+
+	return find_entry(list, name) ? 0 : add_entry(list, &entry);
+}
+
+static int add_upper_entry(struct overlay *ov, const struct dir_hold *hold, const char *name,
+	unsigned char d_type, uint64_t d_ino, struct merged_list *list)
+{
+	bool is_impure =
+		atomic_load(&hold->dir->dir->is_impure) || hold->dir->dir->lowers.count > 0;
+	struct merged_entry entry = {.name = (char *)name, .type = DTTOIF(d_type)};
+	struct stat st = {0};
+	int r = 0;
+
+	if (ov->aufs_whiteouts && has_whiteout_prefix(name))
+		return 0;
+	/* Anything but a directory or a filled file may be a whiteout, or is not told. */
+	if (d_type == DT_CHR || d_type == DT_UNKNOWN || (d_type == DT_REG && is_impure)) {
+		r = call_fstatat(hold->pin.fd, name, &st);
+		if (r == -ENOENT)
+			return 0;
+		if (r == 0)
+			r = upper_is_whiteout(ov, hold->pin.fd, name, &st);
+		if (r < 0)
+			return r;
+		entry.type = st.st_mode & S_IFMT;
+		entry.is_hiding = r;
+	}
+	/* In an impure directory a file may show the number that it had below. */
+	entry.ino = is_impure ? 0 : ino_of_upper(d_ino);
+	return add_entry(list, &entry);
+}
+
+static int open_stream(int dir_fd, DIR **ret_stream)
+{
+	int fd = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd;
+	*ret_stream = fdopendir(fd);
+	if (!*ret_stream) {
+		close_keep_errno(fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_upper(struct overlay *ov, const struct dir_hold *hold, struct merged_list *list)
+{
+	_cleanup_closedir_ DIR *stream = NULL;
+	struct dirent *e;
+	int r = open_stream(hold->pin.fd, &stream);
+
+	while (r == 0 && (errno = 0, e = readdir(stream)))
+		if (!is_dot(e->d_name))
+			r = add_upper_entry(ov, hold, e->d_name, e->d_type, e->d_ino, list);
+	if (r < 0)
+		return r;
+	if (errno)
+		return -errno;
+	if (!ov->aufs_whiteouts)
+		return 0;
+	rewinddir(stream);
+	while (r == 0 && (errno = 0, e = readdir(stream)))
+		if (has_whiteout_prefix(e->d_name))
+			r = add_hiding(list, e->d_name + WHITEOUT_PREFIX_LEN);
+	return r < 0 ? r : -errno;
+}
+
+/* --- the layers --- */
+
+struct layer_walk {
+	struct overlay *ov;
+	struct merged_list *list;
+	const struct lower_ref *dir;
+	struct merged_list hidden; /* by this layer, from the layers below it */
+	int result;
+};
+
+static int lower_entry_is_whiteout(struct layer_walk *walk, const char *name, mode_t type)
+{
+	struct lower_ref ref = {.layer = walk->dir->layer};
+	struct stat st;
+	int r;
+
+	if (!ref.layer->has_whiteouts || (type != S_IFCHR && type != S_IFREG))
+		return 0;
+	r = layer_lookup(ref.layer, walk->dir->node, name, &ref.node);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, &st);
+	if (r == 0)
+		r = lower_is_whiteout(walk->dir, &ref, &st);
+	layer_forget(ref.layer, ref.node, 1);
+	return r;
+}
+
+static int add_lower_entry(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
+{
+	struct layer_walk *walk = ctx;
+	struct merged_entry entry = {.name = (char *)name, .type = type};
+	struct merged_entry *known;
+
+	if (walk->dir->layer->has_whiteouts && has_whiteout_prefix(name)) {
+		walk->result = add_hiding(&walk->hidden, name + WHITEOUT_PREFIX_LEN);
+		return walk->result;
+	}
+	known = find_entry(walk->list, name);
+	if (known) {
+		/* The topmost of merged directories has the number. */
+		return 0;
+	}
+	walk->result = lower_entry_is_whiteout(walk, name, type);
+	if (walk->result < 0)
+		return walk->result;
+	entry.is_hiding = walk->result;
+	entry.ino = ino_of_lower(walk->ov, walk->dir->layer, ino);
+	walk->result = add_entry(walk->list, &entry);
+	return walk->result;
+}
+
+static int add_layer(struct overlay *ov, const struct lower_ref *dir, struct merged_list *list)
+{
+	struct layer_walk walk = {.ov = ov, .list = list, .dir = dir};
+	int r = layer_readdir(dir->layer, dir->node, 0, add_lower_entry, &walk);
+
+	if (r == 0)
+		r = walk.result;
+	for (size_t i = 0; r == 0 && i < walk.hidden.count; i++)
+		r = add_hiding(list, walk.hidden.entries[i].name);
+	merged_list_release(&walk.hidden);
+	return r;
+}
+
+/* Whiteouts have done their work. */
+static void drop_hiding(struct merged_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->entries[i].is_hiding)
+			free(list->entries[i].name);
+		else
+			list->entries[kept++] = list->entries[i];
+	}
+	list->count = kept;
+	free(list->table);
+	list->table = NULL;
+	list->table_size = 0;
+}
+
+int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merged_list *ret_list)
+{
+	const struct lower_set *lowers = &hold->dir->dir->lowers;
+	int r = 0;
+
+	if (hold->pin.fd >= 0)
+		r = add_upper(ov, hold, ret_list);
+	for (size_t i = 0; r == 0 && i < lowers->count; i++)
+		r = add_layer(ov, &lowers->refs[i], ret_list);
+	if (r < 0)
+		merged_list_release(ret_list);
+	else
+		drop_hiding(ret_list);
+	return r;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/table.h"
+#include "util/cleanup.h"
+
+void lower_set_release(struct lower_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		layer_forget(set->refs[i].layer, set->refs[i].node, 1);
+	free(set->refs);
+	*set = (struct lower_set){0};
+}
+
+/* --- life and death --- */
+
+static void node_dir_free(struct overlay *ov, struct node_dir *dir)
+{
+	if (!dir)
+		return;
+	fdcache_drop(ov->fds, &dir->upper_fd);
+	rwlock_destroy(&dir->lock);
+	lower_set_release(&dir->lowers);
+	free(dir);
+}
+
+static void node_free(struct overlay *ov, struct node *node)
+{
+	node_dir_free(ov, node->dir);
+	if (node->lower.layer)
+		layer_forget(node->lower.layer, node->lower.node, 1);
+	close_keep_errno(atomic_load(&node->orphan_fd));
+	close_keep_errno(atomic_load(&node->coherent_fd));
+	free(node);
+}
+
+static struct node_dir *node_dir_new(struct node_spec *spec)
+{
+	struct node_dir *dir = calloc(1, sizeof(*dir));
+
+	if (!dir)
+		return NULL;
+	rwlock_init(&dir->lock);
+	fdcache_entry_init(&dir->upper_fd);
+	dir->lowers = spec->lowers;
+	spec->lowers = (struct lower_set){0};
+	atomic_init(&dir->is_impure, spec->is_impure);
+	return dir;
+}
+
+static struct node *node_new(struct overlay *ov, struct node_spec *spec)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	if (!node)
+		return NULL;
+	node->ino = spec->ino;
+	node->type = spec->type;
+	atomic_init(&node->has_upper, spec->has_upper);
+	atomic_init(&node->orphan_fd, -1);
+	atomic_init(&node->coherent_fd, -1);
+	if (S_ISDIR(spec->type)) {
+		node->dir = node_dir_new(spec);
+		if (!node->dir) {
+			node_free(ov, node);
+			return NULL;
+		}
+	} else if (spec->lowers.count > 0) {
+		node->lower = spec->lowers.refs[0];
+		/* The first reference is the node's now, the others go back. */
+		spec->lowers.refs[0] = spec->lowers.refs[--spec->lowers.count];
+	}
+	return node;
+}
+
+/*
+ * Takes an unreferenced node, and every parent that goes with it, out of the
+ * tables. They are chained by key_next, and freed without the lock.
+ */
+static struct node *detach_dead(struct overlay *ov, struct node *node) requires_lock(ov->table)
+{
+	struct node *todo = node, *dead = NULL;
+
+	table_unlink_key(ov, node);
+	node->key_next = NULL;
+	while (todo) {
+		node = todo;
+		todo = node->key_next;
+		while (node->names) {
+			struct node_name *n = node->names;
+
+			table_unlink_name(ov, n);
+			if (--n->parent->refs == 0) {
+				n->parent->key_next = todo;
+				todo = n->parent;
+			}
+			free(n);
+		}
+		table_give_id_back(ov, node);
+		node->key_next = dead;
+		dead = node;
+	}
+	return dead;
+}
+
+static void free_chain(struct overlay *ov, struct node *node)
+{
+	while (node) {
+		struct node *next = node->key_next;
+
+		node_free(ov, node);
+		node = next;
+	}
+}
+
+static struct node *drop_refs(struct overlay *ov, struct node *node, uint64_t count)
+	requires_lock(ov->table)
+{
+	node->refs -= count;
+	return node->refs ? NULL : detach_dead(ov, node);
+}
+
+void node_put(struct overlay *ov, struct node *node)
+{
+	struct node *dead;
+
+	if (!node)
+		return;
+	mutex_lock(&ov->table);
+	dead = drop_refs(ov, node, 1);
+	mutex_unlock(&ov->table);
+	free_chain(ov, dead);
+}
+
+void node_ref(struct overlay *ov, struct node *node)
+{
+	mutex_lock(&ov->table);
+	node->refs++;
+	mutex_unlock(&ov->table);
+}
+
+struct node *node_get(struct overlay *ov, uint64_t id)
+{
+	struct node *node = NULL;
+
+	mutex_lock(&ov->table);
+	if (id < ov->slot_count)
+		node = ov->slots[id].node;
+	if (node)
+		node->refs++;
+	mutex_unlock(&ov->table);
+	return node;
+}
+
+struct node *node_find(struct overlay *ov, struct node *parent, const char *name)
+{
+	struct node_name *n;
+	struct node *node = NULL;
+
+	mutex_lock(&ov->table);
+	n = table_find_name(ov, parent, name);
+	if (n) {
+		node = n->node;
+		node->refs++;
+	}
+	mutex_unlock(&ov->table);
+	return node;
+}
+
+void node_remember(struct overlay *ov, struct node *node, uint64_t count)
+{
+	mutex_lock(&ov->table);
+	if (node->nlookup == 0)
+		node->refs++;
+	node->nlookup += count;
+	mutex_unlock(&ov->table);
+}
+
+void node_forget(struct overlay *ov, uint64_t id, uint64_t count)
+{
+	struct node *node, *dead = NULL;
+
+	mutex_lock(&ov->table);
+	node = id < ov->slot_count ? ov->slots[id].node : NULL;
+	/* More than was handed out: a confused or hostile client; keep what is ours. */
+	if (node && node->nlookup > 0) {
+		node->nlookup -= count < node->nlookup ? count : node->nlookup;
+		if (node->nlookup == 0)
+			dead = drop_refs(ov, node, 1);
+	}
+	mutex_unlock(&ov->table);
+	free_chain(ov, dead);
+}
+
+uint64_t node_generation(struct overlay *ov, const struct node *node)
+{
+	uint64_t generation;
+
+	mutex_lock(&ov->table);
+	generation = ov->slots[node->id].generation;
+	mutex_unlock(&ov->table);
+	return generation;
+}
+
+/* --- names --- */
+
+/* The node that the name or the shared inode number stands for already, referenced. */
+static struct node *find_known(struct overlay *ov, const struct node_spec *spec, bool *ret_has_name)
+	requires_lock(ov->table)
+{
+	struct node_name *n = spec->parent ? table_find_name(ov, spec->parent, spec->name) : NULL;
+	struct node *node = n ? n->node : NULL;
+
+	*ret_has_name = n != NULL;
+	if (!node && spec->is_shared)
+		node = table_find_key(ov, spec->ino);
+	if (node)
+		node->refs++;
+	return node;
+}
+
+/* What is used of `fresh` and `name` is set to NULL, the rest stays the caller's. */
+static int insert_locked(struct overlay *ov, const struct node_spec *spec, struct node **fresh,
+	struct node_name **name, struct node **ret_node) requires_lock(ov->table)
+{
+	bool has_name;
+	struct node *node = find_known(ov, spec, &has_name);
+
+	if (!node) {
+		int r = table_take_id(ov, spec->id, *fresh);
+
+		if (r < 0)
+			return r;
+		node = steal_ptr(fresh);
+		node->refs = 1;
+		if (spec->is_shared)
+			table_link_key(ov, node);
+	}
+	if (!has_name && *name) {
+		(*name)->node = node;
+		(*name)->in_upper = spec->has_upper;
+		table_link_name(ov, steal_ptr(name));
+	}
+	*ret_node = node;
+	return 0;
+}
+
+int node_add(struct overlay *ov, struct node_spec *spec, struct node **ret_node)
+{
+	struct node *fresh = node_new(ov, spec);
+	_cleanup_free_ struct node_name *name = NULL;
+	int r = -ENOMEM;
+
+	lower_set_release(&spec->lowers);
+	if (fresh && spec->parent)
+		name = table_new_name(spec->parent, fresh, spec->name);
+	if (fresh && (name || !spec->parent)) {
+		mutex_lock(&ov->table);
+		r = insert_locked(ov, spec, &fresh, &name, ret_node);
+		mutex_unlock(&ov->table);
+	}
+	if (fresh)
+		node_free(ov, fresh);
+	return r;
+}
+
+int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name)
+{
+	struct node_name *n = table_new_name(parent, node, name);
+
+	if (!n)
+		return -ENOMEM;
+	n->in_upper = true;
+	mutex_lock(&ov->table);
+	table_link_name(ov, n);
+	table_link_key(ov, node);
+	mutex_unlock(&ov->table);
+	return 0;
+}
+
+/* Returns the chain of nodes that die with the name. */
+static struct node *drop_name_locked(struct overlay *ov, struct node *parent, const char *name)
+	requires_lock(ov->table)
+{
+	struct node_name *n = table_find_name(ov, parent, name);
+
+	if (!n)
+		return NULL;
+	table_unlink_name(ov, n);
+	free(n);
+	return drop_refs(ov, parent, 1);
+}
+
+void node_drop_name(struct overlay *ov, struct node *parent, const char *name)
+{
+	struct node *dead;
+
+	mutex_lock(&ov->table);
+	dead = drop_name_locked(ov, parent, name);
+	mutex_unlock(&ov->table);
+	free_chain(ov, dead);
+}
+
+int node_move_name(struct overlay *ov, struct node *parent, const char *name,
+	struct node *new_parent, const char *new_name)
+{
+	struct node_name *n = table_new_name(new_parent, NULL, new_name), *old;
+	struct node *dead = NULL, *dead_too = NULL;
+
+	if (!n)
+		return -ENOMEM;
+	mutex_lock(&ov->table);
+	old = table_find_name(ov, parent, name);
+	if (old) {
+		n->node = old->node;
+		n->in_upper = true;
+		dead = drop_name_locked(ov, new_parent, new_name);
+		table_link_name(ov, steal_ptr(&n));
+		dead_too = drop_name_locked(ov, parent, name);
+	}
+	mutex_unlock(&ov->table);
+	free(n);
+	free_chain(ov, dead);
+	free_chain(ov, dead_too);
+	return 0;
+}
+
+int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
+	const char *b)
+{
+	struct node_name *new_a = table_new_name(a_parent, NULL, a);
+	struct node_name *new_b = table_new_name(b_parent, NULL, b);
+	struct node_name *old_a, *old_b;
+
+	if (!new_a || !new_b) {
+		free(new_a);
+		free(new_b);
+		return -ENOMEM;
+	}
+	mutex_lock(&ov->table);
+	old_a = table_find_name(ov, a_parent, a);
+	old_b = table_find_name(ov, b_parent, b);
+	new_a->node = old_b->node;
+	new_b->node = old_a->node;
+	new_a->in_upper = new_b->in_upper = true;
+	/* The caller holds both parents and both nodes: nobody dies here. */
+	drop_name_locked(ov, a_parent, a);
+	table_link_name(ov, new_a);
+	drop_name_locked(ov, b_parent, b);
+	table_link_name(ov, new_b);
+	mutex_unlock(&ov->table);
+	return 0;
+}
+
+bool node_name_is_upper(struct overlay *ov, struct node *parent, const char *name)
+{
+	struct node_name *n;
+	bool in_upper;
+
+	mutex_lock(&ov->table);
+	n = table_find_name(ov, parent, name);
+	in_upper = n && n->in_upper;
+	mutex_unlock(&ov->table);
+	return in_upper;
+}
+
+void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name)
+{
+	struct node_name *n;
+
+	mutex_lock(&ov->table);
+	n = table_find_name(ov, parent, name);
+	if (n)
+		n->in_upper = true;
+	mutex_unlock(&ov->table);
+}
+
+int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place)
+{
+	struct node_name *n;
+
+	mutex_lock(&ov->table);
+	n = node->names;
+	while (n && node_is_upper(node) && !n->in_upper)
+		n = n->node_next;
+	if (n) {
+		ret_place->parent = n->parent;
+		ret_place->parent->refs++;
+		ret_place->version = node->name_version;
+		strcpy(ret_place->name, n->name);
+	}
+	mutex_unlock(&ov->table);
+	return n ? 0 : -ENOENT;
+}
+
+bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place)
+{
+	bool is_placed;
+
+	mutex_lock(&ov->table);
+	is_placed = node->name_version == place->version;
+	mutex_unlock(&ov->table);
+	return is_placed;
+}
+
+bool node_is_below(struct overlay *ov, struct node *node, struct node *ancestor)
+{
+	bool is_below;
+
+	mutex_lock(&ov->table);
+	while (node != ancestor && node->names)
+		node = node->names->parent;
+	is_below = node == ancestor;
+	mutex_unlock(&ov->table);
+	return is_below;
+}
+
+/* --- the whole table --- */
+
+int nodes_init(struct overlay *ov)
+{
+	mutex_init(&ov->table);
+	pthread_cond_init(&ov->copied, NULL);
+	return table_init(ov);
+}
+
+void nodes_free(struct overlay *ov) no_lock_analysis
+{
+	for (size_t i = 0; i < ov->name_bucket_count && ov->name_buckets; i++) {
+		for (struct node_name *n = ov->name_buckets[i], *next; n; n = next) {
+			next = n->hash_next;
+			free(n);
+		}
+	}
+	for (uint64_t i = 0; i < ov->slot_count; i++)
+		if (ov->slots[i].node)
+			node_free(ov, ov->slots[i].node);
+	table_free(ov);
+	pthread_cond_destroy(&ov->copied);
+	mutex_destroy(&ov->table);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of nodes: ids, names, inode numbers, references. No I/O in here. */
+#pragma once
+
+#include "overlay/state.h"
+
+int nodes_init(struct overlay *ov);
+/* All nodes, whoever holds them. */
+void nodes_free(struct overlay *ov);
+
+/* What a new node is made of. Takes `lowers` over, also on failure. */
+struct node_spec {
+	struct node *parent; /* borrowed; NULL only for the root */
+	const char *name;
+	mode_t type;
+	uint64_t ino;
+	bool has_upper;
+	bool is_impure;
+	/* The object has further names: it is found by its inode number. */
+	bool is_shared;
+	struct lower_set lowers;
+	uint64_t id; /* 0: any that is free */
+};
+
+/*
+ * Binds a name to a node: the one that has the name already, the one that is known
+ * by the inode number of a shared object, or a new one. Returns a reference in
+ * *ret_node, or -ENOMEM, or -EEXIST when spec->id is taken.
+ */
+int node_add(struct overlay *ov, struct node_spec *spec, struct node **ret_node);
+
+/* By id, a new reference; NULL for an id that is not in use. */
+struct node *node_get(struct overlay *ov, uint64_t id);
+/* By name, a new reference; NULL when the name is not known. */
+struct node *node_find(struct overlay *ov, struct node *parent, const char *name);
+void node_ref(struct overlay *ov, struct node *node);
+void node_put(struct overlay *ov, struct node *node); /* NULL is fine */
+
+/* The kernel's references. */
+void node_remember(struct overlay *ov, struct node *node, uint64_t count);
+void node_forget(struct overlay *ov, uint64_t id, uint64_t count);
+uint64_t node_generation(struct overlay *ov, const struct node *node);
+
+/* Another name for an upper node; -ENOMEM. The name must be free. */
+int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name);
+/* Whether the upper has this name of a node; and from now on. */
+bool node_name_is_upper(struct overlay *ov, struct node *parent, const char *name);
+void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name);
+/* The name goes; a node without names is an orphan. */
+void node_drop_name(struct overlay *ov, struct node *parent, const char *name);
+/* Moves a name in the upper, over whatever had it. -ENOMEM, and nothing has changed. */
+int node_move_name(struct overlay *ov, struct node *parent, const char *name,
+	struct node *new_parent, const char *new_name);
+/* Swaps the nodes of two names. -ENOMEM, and nothing has changed. */
+int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
+	const char *b);
+
+/*
+ * One name of the node, of an upper node one that the upper has (a hard link of a lower
+ * layer may be known under further names): a reference to its parent, the name copied
+ * out, and the version to compare with after the parent is locked. -ENOENT without one.
+ */
+struct node_place {
+	struct node *parent;
+	char name[NAME_MAX + 1];
+	uint32_t version;
+};
+
+int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place);
+bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place);
+/* Whether `node` is `ancestor` or lies below it. */
+bool node_is_below(struct overlay *ov, struct node *node, struct node *ancestor);
+
+void lower_set_release(struct lower_set *set);

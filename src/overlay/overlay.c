@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+
+#include "overlay/call.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+/* Where staging happens: the kernel's overlayfs uses, and empties, the same directory. */
+#define WORK_NAME "work"
+
+bool overlay_is_read_only(const struct overlay *ov)
+{
+	return ov->upper_fd < 0;
+}
+
+/* --- the upper and the work directory --- */
+
+static int open_work(struct overlay *ov, const struct overlay_config *config, struct error *err)
+{
+	int r;
+
+	ov->upper_fd = call_openat(config->upper_fd, ".", O_PATH | O_DIRECTORY, 0);
+	if (ov->upper_fd < 0)
+		return error_set_errno(err, -ov->upper_fd, EXIT_STATUS_FAILED, "upperdir");
+	ov->work_fd = call_openat(config->work_fd, ".", O_PATH | O_DIRECTORY, 0);
+	/* What an earlier life left there is of no use to anybody. */
+	r = ov->work_fd < 0 ? ov->work_fd : work_remove(ov, WORK_NAME);
+	if (r == 0)
+		r = call_mkdirat(ov->work_fd, WORK_NAME, 0700);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
+			"workdir: cannot be emptied; it must be writable, and used by nobody else");
+	close(ov->work_fd);
+	ov->work_fd = call_openat(config->work_fd, WORK_NAME, O_PATH | O_DIRECTORY, 0);
+	if (ov->work_fd < 0)
+		return error_set_errno(err, -ov->work_fd, EXIT_STATUS_FAILED, "workdir");
+	return 0;
+}
+
+/* Whether a device node 0:0 can be made here: where not, whiteouts are .wh. files. */
+static int try_whiteout(struct overlay *ov, struct error *err)
+{
+	char temp[TEMP_NAME_MAX];
+	int r;
+
+	work_temp_name(ov, temp);
+	r = call_mknodat(ov->work_fd, temp, S_IFCHR, 0);
+	if (r == 0)
+		return work_remove(ov, temp);
+	if (r != -EPERM && r != -EOPNOTSUPP && r != -EINVAL)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir");
+	log_info("no device nodes in the upper: whiteouts are .wh. files");
+	ov->writes_aufs = ov->aufs_whiteouts = true;
+	return 0;
+}
+
+static int read_root_marks(struct overlay *ov, struct node_spec *spec, struct stat *ret_st)
+{
+	char value[4];
+	int r = call_fstat(ov->upper_fd, ret_st);
+
+	if (r < 0)
+		return r;
+	spec->has_upper = true;
+	spec->is_impure = upper_get_mark(ov, ov->upper_fd, MARK_IMPURE, value, sizeof(value)) >= 0;
+	return upper_opaque_state(ov, ov->upper_fd);
+}
+
+/* The roots of all layers, down to an opaque one. */
+static int collect_roots(struct overlay *ov, struct lower_set *set)
+{
+	set->refs = calloc(ov->layer_count, sizeof(*set->refs));
+	if (!set->refs && ov->layer_count)
+		return -ENOMEM;
+	for (size_t i = 0; i < ov->layer_count; i++) {
+		struct lower_ref *ref = &set->refs[set->count++];
+		int r;
+
+		*ref = (struct lower_ref){ov->layers[i], layer_root(ov->layers[i])};
+		r = lower_opaque_state(ref);
+		if (r < 0)
+			return r;
+		if (r == OPAQUE_YES)
+			break;
+	}
+	return 0;
+}
+
+static int make_root(struct overlay *ov, struct error *err)
+{
+	struct node_spec spec = {.type = S_IFDIR, .id = OVERLAY_ROOT_ID};
+	struct stat st = {0}, lower_st;
+	int r = ov->upper_fd < 0 ? OPAQUE_NO : read_root_marks(ov, &spec, &st);
+
+	if (r >= 0 && r != OPAQUE_YES)
+		r = collect_roots(ov, &spec.lowers);
+	if (r >= 0) {
+		spec.ino = ino_of_upper(st.st_ino);
+		r = 0;
+	}
+	if (r == 0 && spec.lowers.count > 0) {
+		const struct lower_ref *top = &spec.lowers.refs[0];
+
+		r = layer_getattr_with_mapping(top->layer, top->node, ID_VIEW_CONTAINER, &lower_st);
+		spec.ino = ino_of_lower(ov, top->layer, lower_st.st_ino);
+	}
+	if (r == 0)
+		r = node_add(ov, &spec, &ov->root);
+	lower_set_release(&spec.lowers);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_SOURCE, "the root directory");
+	return 0;
+}
+
+/* --- life --- */
+
+static int set_up(struct overlay *ov, const struct overlay_config *config, struct error *err)
+{
+	int r = nodes_init(ov);
+
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "the table of nodes");
+	if (config->upper_fd >= 0) {
+		r = open_work(ov, config, err);
+		if (r == 0)
+			r = try_whiteout(ov, err);
+		if (r < 0)
+			return r;
+	}
+	return make_root(ov, err);
+}
+
+int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err)
+{
+	struct overlay *ov = calloc(1, sizeof(*ov));
+	int r;
+
+	if (!ov) {
+		for (size_t i = 0; i < config->layer_count; i++)
+			layer_close(config->layers[i]);
+		return error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "overlay");
+	}
+	ov->layers = calloc(config->layer_count + 1, sizeof(*ov->layers));
+	for (size_t i = 0; i < config->layer_count; i++) {
+		if (ov->layers)
+			ov->layers[ov->layer_count++] = config->layers[i];
+		else
+			layer_close(config->layers[i]);
+	}
+	ov->ids = config->ids;
+	ov->upper_fd = ov->work_fd = -1;
+	ov->xattr_prefix = config->trusted_xattrs ? "trusted.overlay." : "user.overlay.";
+	ov->aufs_whiteouts = config->aufs_whiteouts;
+	ov->is_volatile = config->is_volatile;
+	ov->own_uid = geteuid();
+	ov->own_gid = getegid();
+	ov->fds = fdcache_shared();
+	mutex_init(&ov->rename_lock);
+	r = ov->layers ? set_up(ov, config, err)
+		       : error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "overlay");
+	if (r < 0) {
+		overlay_free(ov);
+		return r;
+	}
+	*ret_ov = ov;
+	return 0;
+}
+
+void overlay_free(struct overlay *ov)
+{
+	if (!ov)
+		return;
+	nodes_free(ov);
+	for (size_t i = 0; i < ov->layer_count; i++)
+		layer_close(ov->layers[i]);
+	free(ov->layers);
+	close_keep_errno(ov->upper_fd);
+	close_keep_errno(ov->work_fd);
+	mutex_destroy(&ov->rename_lock);
+	free(ov);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "overlay/call.h"
+#include "overlay/lookup.h"
+#include "overlay/merge.h"
+#include "util/cleanup.h"
+
+/* Offsets 1 and 2 lie behind "." and "..", entry i has 3 + i. */
+#define DOTS 2
+
+/* A listing is a snapshot, taken at offset 0: entries neither vanish nor double under a reader. */
+struct overlay_dir {
+	struct node *node; /* a reference */
+	struct merged_list list;
+	bool is_listed;
+};
+
+int overlay_opendir(struct overlay *ov, uint64_t id, struct overlay_dir **ret_dir)
+{
+	struct node *node = node_get(ov, id);
+	struct overlay_dir *dir;
+
+	if (!node)
+		return -ESTALE;
+	dir = node_is_dir(node) ? calloc(1, sizeof(*dir)) : NULL;
+	if (!dir) {
+		int r = node_is_dir(node) ? -ENOMEM : -ENOTDIR;
+
+		node_put(ov, node);
+		return r;
+	}
+	dir->node = node;
+	*ret_dir = dir;
+	return 0;
+}
+
+void overlay_closedir(struct overlay *ov, struct overlay_dir *dir)
+{
+	merged_list_release(&dir->list);
+	node_put(ov, dir->node);
+	free(dir);
+}
+
+static int take_snapshot(struct overlay *ov, struct overlay_dir *dir)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	struct merged_list list = {0};
+	int r = dir_hold(ov, dir->node, false, &hold);
+
+	if (r == 0)
+		r = merge_directory(ov, &hold, &list);
+	if (r < 0)
+		return r;
+	merged_list_release(&dir->list);
+	dir->list = list;
+	dir->is_listed = true;
+	return 0;
+}
+
+static uint64_t parent_ino(struct overlay *ov, struct node *node)
+{
+	uint64_t ino;
+
+	mutex_lock(&ov->table);
+	ino = node->names ? node->names->parent->ino : node->ino;
+	mutex_unlock(&ov->table);
+	return ino;
+}
+
+/* The number that stat would report; a name that has gone meanwhile has any. */
+static uint64_t entry_ino(struct overlay *ov, struct overlay_dir *dir, struct merged_entry *entry)
+{
+	struct node *node;
+
+	if (entry->ino)
+		return entry->ino;
+	if (lookup_node(ov, dir->node, entry->name, &node) < 0)
+		return OVERLAY_ROOT_ID;
+	entry->ino = node->ino;
+	node_put(ov, node);
+	return entry->ino;
+}
+
+static int emit_entry(struct overlay *ov, struct overlay_dir *dir, uint64_t index,
+	overlay_emit_fn emit, void *ctx)
+{
+	struct overlay_dirent out = {.next = index + 1, .type = S_IFDIR};
+
+	if (index == 0) {
+		out.name = ".";
+		out.ino = dir->node->ino;
+	} else if (index == 1) {
+		out.name = "..";
+		out.ino = parent_ino(ov, dir->node);
+	} else {
+		struct merged_entry *entry = &dir->list.entries[index - DOTS];
+
+		out.name = entry->name;
+		out.type = entry->type;
+		out.ino = entry_ino(ov, dir, entry);
+	}
+	return emit(ctx, &out);
+}
+
+int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
+	overlay_emit_fn emit, void *ctx)
+{
+	if (offset == 0 || !dir->is_listed) {
+		int r = take_snapshot(ov, dir);
+
+		if (r < 0)
+			return r;
+	}
+	for (uint64_t i = offset; i < dir->list.count + DOTS; i++)
+		if (emit_entry(ov, dir, i, emit, ctx))
+			break;
+	return 0;
+}
+
+int overlay_fsyncdir(struct overlay *ov, struct overlay_dir *dir, bool data_only)
+{
+	struct upper_pin pin;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (ov->is_volatile)
+		return 0;
+	r = upper_pin(ov, dir->node, &pin);
+	if (r < 0 || pin.fd < 0)
+		return r;
+	fd = call_openat(pin.fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	upper_unpin(ov, &pin);
+	return fd < 0 ? fd : call_fsync(fd, data_only);
+}

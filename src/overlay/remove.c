@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/remove.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "overlay/merge.h"
+#include "util/cleanup.h"
+
+int directory_is_empty(struct overlay *ov, const struct dir_hold *hold)
+{
+	struct merged_list list = {0};
+	int r = merge_directory(ov, hold, &list);
+
+	if (r == 0 && list.count > 0)
+		r = -ENOTEMPTY;
+	merged_list_release(&list);
+	return r;
+}
+
+static int remove_entry(int dir_fd, const char *name)
+{
+	int r = call_unlinkat(dir_fd, name, 0);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+int directory_clear(struct overlay *ov, int dir_fd)
+{
+	_cleanup_closedir_ DIR *stream = NULL;
+	struct dirent *entry;
+	int r = upper_set_opaque(ov, dir_fd);
+	int copy;
+
+	if (r < 0)
+		return r;
+	copy = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (copy < 0)
+		return copy;
+	stream = fdopendir(copy);
+	if (!stream) {
+		close_keep_errno(copy);
+		return -ENOMEM;
+	}
+	while (r == 0 && (errno = 0, entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = remove_entry(dir_fd, entry->d_name);
+	return r < 0 ? r : -errno;
+}
+
+/* One removal on its way. */
+struct removal {
+	struct overlay *ov;
+	const char *name;
+	struct dir_hold hold; /* of the directory that the name is in */
+	struct probe probe;
+	bool needs_whiteout;
+};
+
+/* Puts a whiteout where an upper object stands, in one step. */
+static int replace_by_whiteout(struct removal *rm, bool is_dir)
+{
+	char temp[TEMP_NAME_MAX];
+	int r;
+
+	work_temp_name(rm->ov, temp);
+	r = call_mknodat(rm->ov->work_fd, temp, S_IFCHR, 0);
+	if (r < 0)
+		return r;
+	r = call_renameat2(
+		rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, is_dir ? RENAME_EXCHANGE : 0);
+	if (r < 0 || is_dir)
+		(void)work_remove(rm->ov, temp);
+	return r;
+}
+
+/* `inner_fd` is the directory that goes, -1 for anything else. */
+static int remove_upper(struct removal *rm, int inner_fd)
+{
+	int flags = inner_fd >= 0 ? AT_REMOVEDIR : 0;
+	int r = 0;
+
+	if (rm->needs_whiteout && !rm->ov->writes_aufs)
+		return replace_by_whiteout(rm, inner_fd >= 0);
+	/* In AUFS form the whiteout stands beside the object: first it, then the removal. */
+	if (rm->needs_whiteout)
+		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
+	if (r == 0)
+		r = call_unlinkat(rm->hold.pin.fd, rm->name, flags);
+	if (r != -ENOTEMPTY || inner_fd < 0)
+		return r;
+	/* Whiteouts are in it. */
+	r = directory_clear(rm->ov, inner_fd);
+	return r < 0 ? r : call_unlinkat(rm->hold.pin.fd, rm->name, flags);
+}
+
+static int prepare(struct removal *rm, struct node *dir)
+{
+	struct overlay *ov = rm->ov;
+	int r = check_name(ov, rm->name);
+
+	if (r < 0)
+		return r == -EINVAL ? -ENOENT : r;
+	if (ov->upper_fd < 0)
+		return -EROFS;
+	r = copyup_node(ov, dir, COPYUP_ALL);
+	if (r == 0)
+		r = dir_hold(ov, dir, true, &rm->hold);
+	if (r == 0)
+		r = probe_upper(ov, &rm->hold, rm->name, &rm->probe);
+	if (r < 0)
+		return r;
+	if (rm->probe.upper == UPPER_WHITEOUT)
+		return -ENOENT;
+	r = lower_is_visible(ov, dir, rm->name);
+	if (r < 0)
+		return r;
+	/*
+	 * An opaque directory hides what is below it only while it stands; a .wh.NAME
+	 * beside it goes on hiding.
+	 */
+	rm->needs_whiteout = r > 0 && upper_has_aufs_whiteout(ov, rm->hold.pin.fd, rm->name) == 0;
+	if (rm->probe.upper == UPPER_NONE && !rm->needs_whiteout)
+		return -ENOENT;
+	return 0;
+}
+
+/* Whoever has the object open, or stands in it, keeps it. */
+static int keep_for_holders(struct removal *rm, struct node *node)
+{
+	if (!node || rm->probe.upper != UPPER_OBJECT)
+		return 0;
+	return upper_keep_orphan(rm->ov, node, rm->hold.pin.fd, rm->name);
+}
+
+static int commit(struct removal *rm, struct node *node, int inner_fd)
+{
+	int r = keep_for_holders(rm, node);
+
+	if (r < 0)
+		return r;
+	if (rm->probe.upper == UPPER_OBJECT)
+		r = remove_upper(rm, inner_fd);
+	else
+		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
+	if (r == 0)
+		node_drop_name(rm->ov, rm->hold.dir, rm->name);
+	return r;
+}
+
+static int unlink_in(struct removal *rm, struct node *dir)
+{
+	struct node *node = NULL;
+	int r = prepare(rm, dir);
+
+	if (r == 0)
+		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &node);
+	if (r == 0)
+		r = node_is_dir(node) ? -EISDIR : commit(rm, node, -1);
+	dir_release(&rm->hold);
+	node_put(rm->ov, node);
+	return r;
+}
+
+/* The directory that goes is held while it is seen to be empty, and until it is gone. */
+static int rmdir_held(struct removal *rm, struct node *node)
+{
+	_cleanup_hold_ struct dir_hold inner = {.dir = NULL};
+	int r = node_is_dir(node) ? dir_hold(rm->ov, node, true, &inner) : -ENOTDIR;
+
+	if (r == 0)
+		r = directory_is_empty(rm->ov, &inner);
+	return r < 0 ? r : commit(rm, node, inner.pin.fd);
+}
+
+/*
+ * A descriptor is pinned before any lock: the node is looked up, and its directory opened,
+ * before the parent is locked for good.
+ */
+static int rmdir_in(struct removal *rm, struct node *dir)
+{
+	struct upper_pin pin = {.fd = -1};
+	struct node *node, *again = NULL;
+	int r = lookup_node(rm->ov, dir, rm->name, &node);
+
+	if (r < 0)
+		return r;
+	r = node_is_dir(node) ? upper_pin(rm->ov, node, &pin) : -ENOTDIR;
+	if (r == 0)
+		r = prepare(rm, dir);
+	if (r == 0)
+		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &again);
+	if (r == 0)
+		r = again == node ? rmdir_held(rm, node) : -ENOENT;
+	dir_release(&rm->hold);
+	upper_unpin(rm->ov, &pin);
+	node_put(rm->ov, again);
+	node_put(rm->ov, node);
+	return r;
+}
+
+typedef int (*removal_fn)(struct removal *rm, struct node *dir);
+
+static int remove_with(struct overlay *ov, uint64_t parent, const char *name, removal_fn fn)
+{
+	struct removal rm = {.ov = ov, .name = name};
+	struct node *dir = node_get(ov, parent);
+	int r;
+
+	if (!dir)
+		return -ESTALE;
+	r = node_is_dir(dir) ? fn(&rm, dir) : -ENOTDIR;
+	node_put(ov, dir);
+	return r;
+}
+
+int overlay_unlink(struct overlay *ov, uint64_t parent, const char *name)
+{
+	return remove_with(ov, parent, name, unlink_in);
+}
+
+int overlay_rmdir(struct overlay *ov, uint64_t parent, const char *name)
+{
+	return remove_with(ov, parent, name, rmdir_in);
+}

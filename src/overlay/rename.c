@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/lookup.h"
+#include "overlay/mark.h"
+#include "overlay/remove.h"
+#include "util/cleanup.h"
+
+/* One end of a rename. */
+struct place {
+	struct node *dir; /* borrowed */
+	const char *name;
+	struct node *node; /* a reference; NULL: nothing shows there */
+	struct dir_hold *hold;
+	struct probe probe;
+	bool is_below; /* something would show if the upper had nothing */
+};
+
+struct renaming {
+	struct overlay *ov;
+	unsigned flags;
+	struct place from, to;
+	struct dir_hold from_hold, to_hold; /* the same directory: only from_hold */
+	struct dir_hold target_hold;	    /* a directory that is replaced */
+	struct upper_pin target_pin;
+};
+
+/* --- what may be --- */
+
+/* A directory that has parts below cannot move without a redirect. */
+static bool can_move(const struct node *node)
+{
+	return !node_is_dir(node) || node->dir->lowers.count == 0;
+}
+
+static int check_types(const struct renaming *rn)
+{
+	const struct node *from = rn->from.node, *to = rn->to.node;
+
+	if (rn->flags & RENAME_EXCHANGE) {
+		if (!to)
+			return -ENOENT;
+		return can_move(from) && can_move(to) ? 0 : -EXDEV;
+	}
+	if (to && rn->flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (to && node_is_dir(from) && !node_is_dir(to))
+		return -ENOTDIR;
+	if (to && !node_is_dir(from) && node_is_dir(to))
+		return -EISDIR;
+	return can_move(from) ? 0 : -EXDEV;
+}
+
+static int check_topology(const struct renaming *rn)
+{
+	if (node_is_dir(rn->from.node) && node_is_below(rn->ov, rn->to.dir, rn->from.node))
+		return -EINVAL;
+	if (rn->to.node && node_is_dir(rn->to.node) &&
+		node_is_below(rn->ov, rn->from.dir, rn->to.node))
+		return rn->flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	return 0;
+}
+
+/* --- finding and locking --- */
+
+static int find_ends(struct renaming *rn)
+{
+	int r = lookup_node(rn->ov, rn->from.dir, rn->from.name, &rn->from.node);
+
+	if (r < 0)
+		return r;
+	r = check_name(rn->ov, rn->to.name);
+	if (r < 0)
+		return r;
+	r = lookup_node(rn->ov, rn->to.dir, rn->to.name, &rn->to.node);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int copy_ends_up(struct renaming *rn)
+{
+	int r = copyup_node(rn->ov, rn->to.dir, COPYUP_ALL);
+
+	if (r == 0)
+		r = copyup_name(rn->ov, rn->from.dir, rn->from.name, rn->from.node);
+	if (r == 0 && rn->flags & RENAME_EXCHANGE)
+		r = copyup_name(rn->ov, rn->to.dir, rn->to.name, rn->to.node);
+	/* Pinned before the locks. */
+	if (r == 0 && rn->to.node && node_is_dir(rn->to.node))
+		r = upper_pin(rn->ov, rn->to.node, &rn->target_pin);
+	return r;
+}
+
+/* Ancestors first; the rename lock keeps the tree as it is meanwhile. */
+static int lock_directories(struct renaming *rn)
+{
+	struct place *first = &rn->from, *second = &rn->to;
+	int r;
+
+	rn->from.hold = &rn->from_hold;
+	rn->to.hold = &rn->to_hold;
+	if (rn->from.dir == rn->to.dir) {
+		rn->to.hold = &rn->from_hold;
+		return dir_hold(rn->ov, rn->from.dir, true, &rn->from_hold);
+	}
+	if (node_is_below(rn->ov, rn->from.dir, rn->to.dir) ||
+		(!node_is_below(rn->ov, rn->to.dir, rn->from.dir) &&
+			rn->to.dir->id < rn->from.dir->id)) {
+		first = &rn->to;
+		second = &rn->from;
+	}
+	r = upper_pin(rn->ov, second->dir, &second->hold->pin);
+	if (r < 0)
+		return r;
+	r = dir_hold(rn->ov, first->dir, true, first->hold);
+	if (r == 0)
+		r = dir_hold_pinned(rn->ov, second->dir, second->hold);
+	else
+		upper_unpin(rn->ov, &second->hold->pin);
+	return r;
+}
+
+static int probe_place(struct renaming *rn, struct place *place)
+{
+	struct node *node = node_find(rn->ov, place->dir, place->name);
+	int r = probe_upper(rn->ov, place->hold, place->name, &place->probe);
+
+	node_put(rn->ov, node);
+	if (r < 0)
+		return r;
+	/* Somebody was faster: the caller looks again. */
+	if (node != place->node)
+		return -EAGAIN;
+	r = lower_is_visible(rn->ov, place->dir, place->name);
+	if (r < 0)
+		return r;
+	place->is_below =
+		r > 0 && upper_has_aufs_whiteout(rn->ov, place->hold->pin.fd, place->name) == 0;
+	return 0;
+}
+
+/* --- doing it --- */
+
+/* A directory that lands on a name which has something below must not merge with it. */
+static int make_opaque(struct renaming *rn, const struct place *source, const struct place *target)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!node_is_dir(source->node) || !target->is_below)
+		return 0;
+	fd = call_openat(source->hold->pin.fd, source->name, O_PATH | O_NOFOLLOW, 0);
+	return fd < 0 ? fd : upper_set_opaque(rn->ov, fd);
+}
+
+static int exchange(struct renaming *rn)
+{
+	int r = make_opaque(rn, &rn->from, &rn->to);
+
+	if (r == 0)
+		r = make_opaque(rn, &rn->to, &rn->from);
+	if (r == 0)
+		r = call_renameat2(rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd,
+			rn->to.name, RENAME_EXCHANGE);
+	if (r == 0)
+		r = node_swap_names(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
+	return r;
+}
+
+/* A directory cannot replace a whiteout: they change places, and it serves or goes there. */
+static int move_over_whiteout(struct renaming *rn)
+{
+	int r = call_renameat2(rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd,
+		rn->to.name, RENAME_EXCHANGE);
+
+	if (r == 0 && !rn->from.is_below)
+		(void)call_unlinkat(rn->from.hold->pin.fd, rn->from.name, 0);
+	return r;
+}
+
+static int move_leaving_whiteout(struct renaming *rn)
+{
+	int from_fd = rn->from.hold->pin.fd, to_fd = rn->to.hold->pin.fd;
+	int r;
+
+	if (rn->ov->writes_aufs) {
+		r = whiteout_create(rn->ov, from_fd, rn->from.name);
+		if (r < 0)
+			return r;
+		return call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, 0);
+	}
+	r = call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, RENAME_WHITEOUT);
+	if (r != -EINVAL)
+		return r;
+	/* A file system without it: what is below shows for a moment. */
+	r = call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, 0);
+	return r < 0 ? r : whiteout_create(rn->ov, from_fd, rn->from.name);
+}
+
+/* Empties what is replaced, and keeps it for those who have it open. */
+static int prepare_target(struct renaming *rn)
+{
+	struct place *to = &rn->to;
+	int r;
+
+	if (!to->node)
+		return 0;
+	if (node_is_dir(to->node)) {
+		r = dir_hold(rn->ov, to->node, true, &rn->target_hold);
+		if (r == 0)
+			r = directory_is_empty(rn->ov, &rn->target_hold);
+		if (r == 0 && to->probe.upper == UPPER_OBJECT)
+			r = directory_clear(rn->ov, rn->target_hold.pin.fd);
+		if (r < 0)
+			return r;
+	}
+	if (to->probe.upper != UPPER_OBJECT)
+		return 0;
+	return upper_keep_orphan(rn->ov, to->node, to->hold->pin.fd, to->name);
+}
+
+static int move(struct renaming *rn)
+{
+	bool is_over_whiteout = rn->to.probe.upper == UPPER_WHITEOUT;
+	int r = prepare_target(rn);
+
+	if (r == 0)
+		r = make_opaque(rn, &rn->from, &rn->to);
+	if (r < 0)
+		return r;
+	if (is_over_whiteout && node_is_dir(rn->from.node))
+		r = move_over_whiteout(rn);
+	else if (rn->from.is_below)
+		r = move_leaving_whiteout(rn);
+	else
+		r = call_renameat2(
+			rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd, rn->to.name, 0);
+	if (r == 0)
+		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
+	return r;
+}
+
+static void mark_directories(struct renaming *rn)
+{
+	upper_set_impure(rn->ov, rn->to.dir, rn->to.hold->pin.fd);
+	if (rn->flags & RENAME_EXCHANGE)
+		upper_set_impure(rn->ov, rn->from.dir, rn->from.hold->pin.fd);
+}
+
+static int rename_locked(struct renaming *rn)
+{
+	int r = probe_place(rn, &rn->from);
+
+	if (r == 0)
+		r = probe_place(rn, &rn->to);
+	if (r < 0)
+		return r;
+	/* Two names of one file: nothing happens, says POSIX. */
+	if (rn->from.node == rn->to.node)
+		return 0;
+	r = rn->flags & RENAME_EXCHANGE ? exchange(rn) : move(rn);
+	if (r == 0)
+		mark_directories(rn);
+	return r;
+}
+
+static void release_all(struct renaming *rn)
+{
+	dir_release(&rn->target_hold);
+	upper_unpin(rn->ov, &rn->target_pin);
+	dir_release(&rn->to_hold);
+	dir_release(&rn->from_hold);
+	node_put(rn->ov, rn->from.node);
+	node_put(rn->ov, rn->to.node);
+	rn->from.node = rn->to.node = NULL;
+}
+
+static int rename_once(struct renaming *rn)
+{
+	int r = find_ends(rn);
+
+	if (r == 0)
+		r = check_types(rn);
+	if (r == 0)
+		r = check_topology(rn);
+	if (r == 0)
+		r = copy_ends_up(rn);
+	if (r == 0)
+		r = lock_directories(rn);
+	if (r == 0)
+		r = rename_locked(rn);
+	release_all(rn);
+	return r;
+}
+
+int overlay_rename(struct overlay *ov, uint64_t parent, const char *name, uint64_t new_parent,
+	const char *new_name, unsigned flags)
+{
+	struct node *from = node_get(ov, parent), *to = node_get(ov, new_parent);
+	struct renaming rn = {
+		.ov = ov,
+		.flags = flags,
+		.from = {.dir = from, .name = name},
+		.to = {.dir = to, .name = new_name},
+		.target_pin = {.fd = -1},
+	};
+	int r = from && to ? 0 : -ESTALE;
+
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+		flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		r = -EINVAL;
+	else if (r == 0 && ov->upper_fd < 0)
+		r = -EROFS;
+	if (r == 0) {
+		mutex_lock(&ov->rename_lock);
+		do
+			r = rename_once(&rn);
+		while (r == -EAGAIN);
+		mutex_unlock(&ov->rename_lock);
+	}
+	node_put(ov, from);
+	node_put(ov, to);
+	return r;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS_MIN   64
+#define BUCKETS_MIN 256
+
+/* FNV-1a over the name, started from the parent's id. */
+static size_t name_hash(const struct node *parent, const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325u ^ (parent->id * 0x9e3779b97f4a7c15u);
+
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+		h = (h ^ *p) * 0x100000001b3u;
+	return (size_t)(h ^ (h >> 32));
+}
+
+static struct node_name **name_bucket(
+	struct overlay *ov, const struct node *parent, const char *name) requires_lock(ov->table)
+{
+	return &ov->name_buckets[name_hash(parent, name) & (ov->name_bucket_count - 1)];
+}
+
+struct node_name *table_find_name(struct overlay *ov, const struct node *parent, const char *name)
+	requires_lock(ov->table)
+{
+	for (struct node_name *n = *name_bucket(ov, parent, name); n; n = n->hash_next)
+		if (n->parent == parent && strcmp(n->name, name) == 0)
+			return n;
+	return NULL;
+}
+
+/* A table that cannot grow stays right, only slower: no error. */
+static void grow_names(struct overlay *ov) requires_lock(ov->table)
+{
+	size_t count = ov->name_bucket_count * 2;
+	struct node_name **old = ov->name_buckets;
+	struct node_name **buckets = calloc(count, sizeof(*buckets));
+	size_t old_count = ov->name_bucket_count;
+
+	if (!buckets)
+		return;
+	ov->name_buckets = buckets;
+	ov->name_bucket_count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		for (struct node_name *n = old[i], *next; n; n = next) {
+			struct node_name **bucket = name_bucket(ov, n->parent, n->name);
+
+			next = n->hash_next;
+			n->hash_next = *bucket;
+			*bucket = n;
+		}
+	}
+	free(old);
+}
+
+struct node_name *table_new_name(struct node *parent, struct node *node, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct node_name *n = malloc(sizeof(*n) + size);
+
+	if (!n)
+		return NULL;
+	*n = (struct node_name){.parent = parent, .node = node};
+	memcpy(n->name, name, size);
+	return n;
+}
+
+/* Takes a reference on the parent. */
+void table_link_name(struct overlay *ov, struct node_name *n) requires_lock(ov->table)
+{
+	struct node_name **bucket;
+
+	if (ov->name_count >= ov->name_bucket_count)
+		grow_names(ov);
+	bucket = name_bucket(ov, n->parent, n->name);
+	n->hash_next = *bucket;
+	*bucket = n;
+	n->node_next = n->node->names;
+	n->node->names = n;
+	n->node->name_version++;
+	n->parent->refs++;
+	ov->name_count++;
+}
+
+/* The parent's reference goes over to the caller. */
+void table_unlink_name(struct overlay *ov, struct node_name *n) requires_lock(ov->table)
+{
+	struct node_name **p = name_bucket(ov, n->parent, n->name);
+
+	while (*p != n)
+		p = &(*p)->hash_next;
+	*p = n->hash_next;
+	p = &n->node->names;
+	while (*p != n)
+		p = &(*p)->node_next;
+	*p = n->node_next;
+	n->node->name_version++;
+	ov->name_count--;
+}
+
+/* --- inode numbers of objects with several names --- */
+
+static struct node **key_bucket(struct overlay *ov, uint64_t ino) requires_lock(ov->table)
+{
+	return &ov->key_buckets[(ino * 0x9e3779b97f4a7c15u >> 20) & (ov->key_bucket_count - 1)];
+}
+
+struct node *table_find_key(struct overlay *ov, uint64_t ino) requires_lock(ov->table)
+{
+	struct node *node = *key_bucket(ov, ino);
+
+	while (node && node->ino != ino)
+		node = node->key_next;
+	return node;
+}
+
+void table_link_key(struct overlay *ov, struct node *node) requires_lock(ov->table)
+{
+	struct node **bucket = key_bucket(ov, node->ino);
+
+	if (node->has_key)
+		return;
+	node->key_next = *bucket;
+	*bucket = node;
+	node->has_key = true;
+}
+
+void table_unlink_key(struct overlay *ov, struct node *node) requires_lock(ov->table)
+{
+	struct node **p = key_bucket(ov, node->ino);
+
+	if (!node->has_key)
+		return;
+	while (*p != node)
+		p = &(*p)->key_next;
+	*p = node->key_next;
+	node->has_key = false;
+}
+
+/* --- ids --- */
+
+static int grow_slots(struct overlay *ov) requires_lock(ov->table)
+{
+	uint64_t count = ov->slot_count ? ov->slot_count * 2 : SLOTS_MIN;
+	struct node_slot *slots = realloc(ov->slots, count * sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	memset(slots + ov->slot_count, 0, (count - ov->slot_count) * sizeof(*slots));
+	/* Id 0 means "none" to the kernel, 1 is the root's: neither is ever free. */
+	for (uint64_t i = count; i-- > (ov->slot_count ? ov->slot_count : 2);) {
+		slots[i].next_free = ov->slot_free;
+		ov->slot_free = i;
+	}
+	ov->slots = slots;
+	ov->slot_count = count;
+	return 0;
+}
+
+static void take_slot(struct overlay *ov, uint64_t id, struct node *node) requires_lock(ov->table)
+{
+	node->id = id;
+	ov->slots[id].node = node;
+	ov->slots[id].generation++;
+}
+
+/* Finds a given id in the list of free ones: rebuilding a table is rare. */
+static int take_given_id(struct overlay *ov, uint64_t id, struct node *node)
+	requires_lock(ov->table)
+{
+	uint64_t *p = &ov->slot_free;
+
+	/* A table of 2^28 nodes would be 6 GiB of slots: the id is not one of ours. */
+	if (id >= 1u << 28)
+		return -EINVAL;
+	while (id >= ov->slot_count)
+		if (grow_slots(ov) < 0)
+			return -ENOMEM;
+	if (ov->slots[id].node)
+		return -EEXIST;
+	p = &ov->slot_free;
+	while (*p && *p != id)
+		p = &ov->slots[*p].next_free;
+	if (*p)
+		*p = ov->slots[id].next_free;
+	take_slot(ov, id, node);
+	return 0;
+}
+
+int table_take_id(struct overlay *ov, uint64_t wanted, struct node *node) requires_lock(ov->table)
+{
+	uint64_t id;
+
+	if (wanted)
+		return take_given_id(ov, wanted, node);
+	if (!ov->slot_free && grow_slots(ov) < 0)
+		return -ENOMEM;
+	id = ov->slot_free;
+	ov->slot_free = ov->slots[id].next_free;
+	take_slot(ov, id, node);
+	return 0;
+}
+
+void table_give_id_back(struct overlay *ov, struct node *node) requires_lock(ov->table)
+{
+	ov->slots[node->id].node = NULL;
+	if (node->id == OVERLAY_ROOT_ID)
+		return;
+	ov->slots[node->id].next_free = ov->slot_free;
+	ov->slot_free = node->id;
+}
+
+int table_init(struct overlay *ov)
+{
+	ov->name_bucket_count = BUCKETS_MIN;
+	ov->key_bucket_count = BUCKETS_MIN;
+	ov->name_buckets = calloc(ov->name_bucket_count, sizeof(*ov->name_buckets));
+	ov->key_buckets = calloc(ov->key_bucket_count, sizeof(*ov->key_buckets));
+	return ov->name_buckets && ov->key_buckets ? 0 : -ENOMEM;
+}
+
+void table_free(struct overlay *ov)
+{
+	free(ov->name_buckets);
+	free(ov->key_buckets);
+	free(ov->slots);
+}

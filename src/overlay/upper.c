@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "overlay/upper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "util/cleanup.h"
+
+#define OPEN_DIR (O_PATH | O_DIRECTORY | O_NOFOLLOW)
+
+/* --- an object by its name, under its parent's lock --- */
+
+struct at_name {
+	struct node_place place;
+	struct dir_hold hold;
+};
+
+static void leave_name(struct overlay *ov, struct at_name *at)
+{
+	dir_release(&at->hold);
+	node_put(ov, at->place.parent);
+}
+
+/* Locks the parent under which the node has its name now. -ENOENT for an orphan. */
+static int enter_name(struct overlay *ov, struct node *node, struct at_name *at)
+{
+	for (;;) {
+		int r = node_place(ov, node, &at->place);
+
+		if (r < 0)
+			return r;
+		r = dir_hold(ov, at->place.parent, false, &at->hold);
+		if (r == 0 && at->hold.pin.fd < 0)
+			r = -ENOENT;
+		if (r == 0 && node_is_placed(ov, node, &at->place))
+			return 0;
+		leave_name(ov, at);
+		if (r < 0)
+			return r;
+	}
+}
+
+struct open_request {
+	struct overlay *ov;
+	struct node *node;
+};
+
+static int open_upper_dir(void *arg)
+{
+	struct open_request *request = arg;
+	struct at_name at = {.hold = {.dir = NULL}};
+	int fd = enter_name(request->ov, request->node, &at);
+
+	if (fd < 0)
+		return fd;
+	fd = call_openat(at.hold.pin.fd, at.place.name, OPEN_DIR, 0);
+	leave_name(request->ov, &at);
+	return fd;
+}
+
+int upper_pin(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
+{
+	struct open_request request = {.ov = ov, .node = dir};
+	int r;
+
+	*ret_pin = (struct upper_pin){.fd = -1};
+	if (!node_is_upper(dir))
+		return 0;
+	if (dir == ov->root) {
+		ret_pin->fd = ov->upper_fd;
+		return 0;
+	}
+	ret_pin->fd = atomic_load(&dir->orphan_fd);
+	if (ret_pin->fd >= 0)
+		return 0;
+	r = fdcache_get(ov->fds, &dir->dir->upper_fd, open_upper_dir, &request, &ret_pin->fd);
+	if (r < 0) {
+		ret_pin->fd = -1;
+		return r;
+	}
+	ret_pin->entry = &dir->dir->upper_fd;
+	return 0;
+}
+
+void upper_unpin(struct overlay *ov, struct upper_pin *pin)
+{
+	if (pin->entry)
+		fdcache_put(ov->fds, pin->entry);
+	*pin = (struct upper_pin){.fd = -1};
+}
+
+/* clang cannot follow a lock that a struct carries out of the function. */
+int dir_hold(struct overlay *ov, struct node *dir, bool exclusive,
+	struct dir_hold *ret_hold) no_lock_analysis
+{
+	int r;
+
+	ret_hold->dir = NULL;
+	if (!node_is_dir(dir))
+		return -ENOTDIR;
+	r = upper_pin(ov, dir, &ret_hold->pin);
+	if (r < 0)
+		return r;
+	if (exclusive)
+		rwlock_lock(&dir->dir->lock);
+	else
+		rwlock_lock_shared(&dir->dir->lock);
+	ret_hold->ov = ov;
+	ret_hold->dir = dir;
+	ret_hold->is_exclusive = exclusive;
+	return 0;
+}
+
+int dir_hold_pinned(struct overlay *ov, struct node *dir, struct dir_hold *hold) no_lock_analysis
+{
+	rwlock_lock(&dir->dir->lock);
+	hold->ov = ov;
+	hold->dir = dir;
+	hold->is_exclusive = true;
+	return 0;
+}
+
+void dir_release(struct dir_hold *hold) no_lock_analysis
+{
+	if (!hold->dir)
+		return;
+	if (hold->is_exclusive)
+		rwlock_unlock(&hold->dir->dir->lock);
+	else
+		rwlock_unlock_shared(&hold->dir->dir->lock);
+	upper_unpin(hold->ov, &hold->pin);
+	hold->dir = NULL;
+}
+
+/* --- objects --- */
+
+static int open_dir_object(struct overlay *ov, struct node *node, int flags)
+{
+	struct upper_pin pin;
+	int fd = upper_pin(ov, node, &pin);
+
+	if (fd < 0)
+		return fd;
+	fd = call_openat(pin.fd, ".", flags, 0);
+	upper_unpin(ov, &pin);
+	return fd;
+}
+
+static int open_orphan(int orphan_fd, int flags)
+{
+	return flags & O_PATH ? call_dup(orphan_fd) : call_reopen(orphan_fd, flags);
+}
+
+static int open_by_name(struct overlay *ov, struct node *node, int flags)
+{
+	struct at_name at = {.hold = {.dir = NULL}};
+	int fd = enter_name(ov, node, &at);
+
+	if (fd < 0)
+		return fd;
+	fd = call_openat(at.hold.pin.fd, at.place.name, flags | O_NOFOLLOW, 0);
+	leave_name(ov, &at);
+	return fd;
+}
+
+int upper_open(struct overlay *ov, struct node *node, int flags, int *ret_fd)
+{
+	int fd, orphan_fd = atomic_load(&node->orphan_fd);
+
+	if (orphan_fd >= 0)
+		fd = open_orphan(orphan_fd, flags);
+	else if (node_is_dir(node))
+		fd = open_dir_object(ov, node, flags);
+	else
+		fd = open_by_name(ov, node, flags);
+	/* The last name may have gone after we looked. */
+	if (fd == -ENOENT && orphan_fd < 0 && atomic_load(&node->orphan_fd) >= 0)
+		fd = open_orphan(atomic_load(&node->orphan_fd), flags);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int stat_dir(struct overlay *ov, struct node *node, struct stat *ret_st)
+{
+	struct upper_pin pin;
+	int r = upper_pin(ov, node, &pin);
+
+	if (r < 0)
+		return r;
+	r = call_fstat(pin.fd, ret_st);
+	upper_unpin(ov, &pin);
+	return r;
+}
+
+int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
+{
+	struct at_name at = {.hold = {.dir = NULL}};
+	int r, orphan_fd = atomic_load(&node->orphan_fd);
+
+	if (orphan_fd >= 0)
+		return call_fstat(orphan_fd, ret_st);
+	if (node_is_dir(node))
+		return stat_dir(ov, node, ret_st);
+	r = enter_name(ov, node, &at);
+	if (r < 0) {
+		orphan_fd = atomic_load(&node->orphan_fd);
+		return orphan_fd >= 0 ? call_fstat(orphan_fd, ret_st) : r;
+	}
+	r = call_fstatat(at.hold.pin.fd, at.place.name, ret_st);
+	leave_name(ov, &at);
+	return r;
+}
+
+int upper_keep_orphan(struct overlay *ov, struct node *node, int dir_fd, const char *name)
+{
+	int fd;
+
+	if (!node_is_upper(node) || atomic_load(&node->orphan_fd) >= 0)
+		return 0;
+	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	mutex_lock(&ov->table);
+	atomic_store(&node->orphan_fd, fd);
+	mutex_unlock(&ov->table);
+	return 0;
+}
+
+/* --- the work directory --- */
+
+void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX])
+{
+	snprintf(name, TEMP_NAME_MAX, "#%" PRIx64, atomic_fetch_add(&ov->temp_counter, 1));
+}
+
+static int remove_below(int dir_fd, const char *name, unsigned depth);
+
+static int empty_directory(int fd, unsigned depth)
+{
+	_cleanup_closedir_ DIR *stream = NULL;
+	struct dirent *entry;
+	int copy = call_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	if (copy < 0)
+		return copy;
+	stream = fdopendir(copy);
+	if (!stream) {
+		close_keep_errno(copy);
+		return -ENOMEM;
+	}
+	while ((errno = 0, entry = readdir(stream))) {
+		int r;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		r = remove_below(fd, entry->d_name, depth + 1);
+		if (r < 0)
+			return r;
+	}
+	return errno ? -errno : 0;
+}
+
+static int remove_below(int dir_fd, const char *name, unsigned depth)
+{
+	_cleanup_close_ int fd = -1;
+	int r = call_unlinkat(dir_fd, name, 0);
+
+	if (r != -EISDIR && r != -EPERM)
+		return r == -ENOENT ? 0 : r;
+	/* What is thrown away holds whiteouts and copied-up directories, nothing deep. */
+	if (depth > 64)
+		return -ELOOP;
+	fd = call_openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	r = empty_directory(fd, depth);
+	return r < 0 ? r : call_unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+int work_remove(struct overlay *ov, const char *name)
+{
+	return remove_below(ov->work_fd, name, 0);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reaching the objects of the upper: pinned directories, their locks, objects by name. */
+#pragma once
+
+#include "overlay/node.h"
+
+/* A directory's descriptor in the upper. */
+struct upper_pin {
+	int fd; /* -1: the directory is not in the upper */
+	struct fdcache_entry *entry;
+};
+
+/* Opens parents as needed, so no lock of a directory may be held. */
+int upper_pin(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin);
+void upper_unpin(struct overlay *ov, struct upper_pin *pin); /* idempotent */
+
+/* A directory that is pinned and locked. */
+struct dir_hold {
+	struct overlay *ov;
+	struct node *dir; /* NULL: nothing is held */
+	struct upper_pin pin;
+	bool is_exclusive;
+};
+
+int dir_hold(struct overlay *ov, struct node *dir, bool exclusive, struct dir_hold *ret_hold);
+/* Exclusively, with a pin that is in *hold already; it goes with the hold. */
+int dir_hold_pinned(struct overlay *ov, struct node *dir, struct dir_hold *hold);
+void dir_release(struct dir_hold *hold); /* idempotent */
+#define _cleanup_hold_ __attribute__((cleanup(dir_release)))
+
+/*
+ * Opens an upper object whatever its name is by now; O_NOFOLLOW is implied.
+ * -ENOENT when the upper was changed behind our back.
+ */
+int upper_open(struct overlay *ov, struct node *node, int flags, int *ret_fd);
+/* Storage ids, as the file system tells. */
+int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st);
+
+/* A name in the work directory that is free. */
+#define TEMP_NAME_MAX 24
+void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX]);
+/* Removes whatever a temporary name stands for, a whole tree too. */
+int work_remove(struct overlay *ov, const char *name);
+
+/* Keeps an upper object reachable when its last name goes: call before that, under the lock. */
+int upper_keep_orphan(struct overlay *ov, struct node *node, int dir_fd, const char *name);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "overlay/call.h"
+#include "overlay/copyup.h"
+#include "overlay/mark.h"
+#include "util/cleanup.h"
+
+/* As the kernel bounds them (XATTR_LIST_MAX). */
+#define LIST_MAX 65536
+
+static const struct lower_ref *lower_of(const struct node *node)
+{
+	return node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
+}
+
+static ssize_t get_by_disk_name(
+	struct overlay *ov, struct node *node, const char *name, void *buf, size_t size)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!node_is_upper(node))
+		return layer_getxattr(lower_of(node)->layer, lower_of(node)->node, name, buf, size);
+	r = upper_open(ov, node, O_PATH, &fd);
+	return r < 0 ? r : call_getxattr(fd, name, buf, size);
+}
+
+static ssize_t list_on_disk(struct overlay *ov, struct node *node, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!node_is_upper(node))
+		return layer_listxattr(lower_of(node)->layer, lower_of(node)->node, buf, size);
+	r = upper_open(ov, node, O_PATH, &fd);
+	return r < 0 ? r : call_listxattr(fd, buf, size);
+}
+
+/*
+ * ACLs are not enforced by the mount, so they are not shown either: a program would
+ * believe in them.
+ */
+static bool is_acl(const char *name)
+{
+	return strncmp(name, "system.posix_acl_", strlen("system.posix_acl_")) == 0;
+}
+
+static int begin(struct overlay *ov, uint64_t id, const char *name, char disk_name[XATTR_NAME_SIZE],
+	struct node **ret_node)
+{
+	int r = is_acl(name) ? -EOPNOTSUPP : xattr_to_disk(name, disk_name);
+
+	if (r < 0)
+		return r;
+	*ret_node = node_get(ov, id);
+	return *ret_node ? 0 : -ESTALE;
+}
+
+ssize_t overlay_getxattr(struct overlay *ov, uint64_t id, const char *name, void *buf, size_t size)
+{
+	char disk_name[XATTR_NAME_SIZE];
+	struct node *node;
+	ssize_t n = begin(ov, id, name, disk_name, &node);
+
+	if (n < 0)
+		return n;
+	n = get_by_disk_name(ov, node, disk_name, buf, size);
+	node_put(ov, node);
+	return n;
+}
+
+/* Copies what is to be seen. Returns the length that all of it has. */
+static ssize_t filter(const char *names, size_t length, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *p = names; p < names + length; p += strlen(p) + 1) {
+		char shown[XATTR_NAME_SIZE];
+		const char *name = is_acl(p) ? NULL : xattr_from_disk(p, shown);
+		size_t room;
+
+		if (!name)
+			continue;
+		room = strlen(name) + 1;
+		if (size > 0 && n + room > size)
+			return -ERANGE;
+		if (size > 0)
+			memcpy(buf + n, name, room);
+		n += room;
+	}
+	return (ssize_t)n;
+}
+
+ssize_t overlay_listxattr(struct overlay *ov, uint64_t id, char *buf, size_t size)
+{
+	_cleanup_free_ char *names = malloc(LIST_MAX);
+	struct node *node = node_get(ov, id);
+	ssize_t n;
+
+	if (!node)
+		return -ESTALE;
+	n = names ? list_on_disk(ov, node, names, LIST_MAX) : -ENOMEM;
+	node_put(ov, node);
+	return n < 0 ? n : filter(names, (size_t)n, buf, size);
+}
+
+/* Opens the upper object that is about to change. */
+static int begin_change(struct overlay *ov, uint64_t id, const char *name,
+	char disk_name[XATTR_NAME_SIZE], int *ret_fd)
+{
+	struct node *node;
+	int r = begin(ov, id, name, disk_name, &node);
+
+	if (r < 0)
+		return r;
+	r = ov->upper_fd < 0 ? -EROFS : copyup_node(ov, node, COPYUP_ALL);
+	if (r == 0)
+		r = upper_open(ov, node, O_PATH, ret_fd);
+	node_put(ov, node);
+	return r;
+}
+
+int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const void *value,
+	size_t size, int flags)
+{
+	char disk_name[XATTR_NAME_SIZE];
+	_cleanup_close_ int fd = -1;
+	int r = begin_change(ov, id, name, disk_name, &fd);
+
+	return r < 0 ? r : call_setxattr(fd, disk_name, value, size, flags);
+}
+
+int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
+{
+	char disk_name[XATTR_NAME_SIZE];
+	_cleanup_close_ int fd = -1;
+	/* What is not there needs no copy-up to be taken away. */
+	ssize_t n = overlay_getxattr(ov, id, name, NULL, 0);
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	r = begin_change(ov, id, name, disk_name, &fd);
+	return r < 0 ? r : call_removexattr(fd, disk_name);
+}
