@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attributes, extended attributes, symlink targets, statfs. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "fuse/ops.h"
+#include "util/cleanup.h"
+
+static struct overlay_file *file_of(struct fuse_file_info *fi)
+{
+	return fi ? (struct overlay_file *)(uintptr_t)fi->fh : NULL;
+}
+
+static void reply_attributes(fuse_req_t req, int r, const struct stat *st)
+{
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, st, VALID_FOREVER);
+}
+
+/* libfuse 3.14 passes no handle with GETATTR; newer ones may. */
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	reply_attributes(req, overlay_getattr(request_overlay(req), ino, file_of(fi), &st), &st);
+}
+
+static void take_time(struct timespec *ts, int to_set, int is_now)
+{
+	if (to_set & is_now)
+		ts->tv_nsec = UTIME_NOW;
+}
+
+static unsigned translate_set(int to_set)
+{
+	static const struct {
+		int fuse;
+		unsigned overlay;
+	} rows[] = {
+		{FUSE_SET_ATTR_MODE, OVERLAY_SET_MODE},
+		{FUSE_SET_ATTR_UID, OVERLAY_SET_UID},
+		{FUSE_SET_ATTR_GID, OVERLAY_SET_GID},
+		{FUSE_SET_ATTR_SIZE, OVERLAY_SET_SIZE},
+		{FUSE_SET_ATTR_ATIME, OVERLAY_SET_ATIME},
+		{FUSE_SET_ATTR_MTIME, OVERLAY_SET_MTIME},
+	};
+	unsigned set = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (to_set & rows[i].fuse)
+			set |= rows[i].overlay;
+	return set;
+}
+
+static void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+	struct stat result;
+	int r;
+
+	take_time(&st->st_atim, to_set, FUSE_SET_ATTR_ATIME_NOW);
+	take_time(&st->st_mtim, to_set, FUSE_SET_ATTR_MTIME_NOW);
+	r = overlay_setattr(
+		request_overlay(req), ino, file_of(fi), st, translate_set(to_set), &result);
+	reply_attributes(req, r, &result);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[PATH_MAX];
+	ssize_t n = overlay_readlink(request_overlay(req), ino, target, sizeof(target) - 1);
+
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+		return;
+	}
+	target[n] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+	int r = overlay_statfs(request_overlay(req), &st);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_statfs(req, &st);
+}
+
+static void reply_xattr(fuse_req_t req, ssize_t n, const void *buf, size_t size)
+{
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else if (size == 0)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	_cleanup_free_ char *buf = malloc(size ? size : 1);
+
+	reply_xattr(req,
+		buf ? overlay_getxattr(request_overlay(req), ino, name, buf, size) : -ENOMEM, buf,
+		size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	_cleanup_free_ char *buf = malloc(size ? size : 1);
+
+	reply_xattr(req, buf ? overlay_listxattr(request_overlay(req), ino, buf, size) : -ENOMEM,
+		buf, size);
+}
+
+static void op_setxattr(
+	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	reply_result(req, overlay_setxattr(request_overlay(req), ino, name, value, size, flags));
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	reply_result(req, overlay_removexattr(request_overlay(req), ino, name));
+}
+
+void ops_add_attributes(struct fuse_lowlevel_ops *ops)
+{
+	ops->getattr = op_getattr;
+	ops->setattr = op_setattr;
+	ops->readlink = op_readlink;
+	ops->statfs = op_statfs;
+	ops->getxattr = op_getxattr;
+	ops->listxattr = op_listxattr;
+	ops->setxattr = op_setxattr;
+	ops->removexattr = op_removexattr;
+}
