@@ -260,16 +260,3 @@ int container_open(struct container *container, struct error *err)
 			"the container's process, pid %d", (int)container->state.pid);
 	return r;
 }
-
-bool hook_is_rootful(void)
-{
-	unsigned inside = 1, outside = 1, count = 0;
-	FILE *map = fopen("/proc/self/uid_map", "re");
-
-	if (!map)
-		return true;					     /* the strict side */
-	if (fscanf(map, "%u %u %u", &inside, &outside, &count) != 3) /* NOLINT(cert-err34-c) */
-		count = UINT32_MAX;
-	fclose(map);
-	return geteuid() == 0 && count == UINT32_MAX;
-}

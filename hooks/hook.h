@@ -7,6 +7,7 @@
  *
  *   main           oci-hook.c        what to do, and the one line when it fails
  *   arguments      arguments.c       the command line
+ *   environment    environment.c     who runs the engine, and what of its environment stays
  *   input          input.c           bounded reading
  *   container      container.c       is the pid what the state says; its namespaces
  *   job            job.c             one workspace, from the wish to READY or to nothing
@@ -73,6 +74,13 @@ void container_release(struct container *container);
 
 /* True in the initial user namespace as root: annotations then need a policy file. */
 bool hook_is_rootful(void);
+/* Who runs the engine: a name, or a number where there is none. */
+const char *hook_engine_user(char *buffer, size_t size);
+/*
+ * The environment may be the image's, or hold what steers a loader or git: only the
+ * directories of a rootless engine's user are kept, or found.
+ */
+int hook_clean_environment(void);
 
 /* What a child answers: an error (code 0: none) and perhaps a descriptor. */
 int channel_pair(int ret_fds[2], struct error *err);

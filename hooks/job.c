@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,9 +62,6 @@ static int check_target(const struct workspace_config *config, struct error *err
 	if (!p)
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 			"target= is missing; add target=/workspace");
-	if (*p != '/')
-		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-			"target '%s' is no absolute path in the container", p);
 	while (*(p += strspn(p, "/"))) {
 		size_t n = strcspn(p, "/");
 
@@ -111,28 +107,6 @@ static int parse_wish(struct job *job, const struct container *container, struct
 	return r;
 }
 
-static const char *user_name(char *buffer, size_t size)
-{
-	unsigned inside, outside = 0, count;
-	FILE *map = fopen("/proc/self/uid_map", "re");
-	struct passwd *entry;
-
-	/* A rootless engine runs us as root of a user namespace. */
-	if (map) {
-		if (fscanf(map, "%u %u %u", &inside, &outside, &count) !=
-			3) /* NOLINT(cert-err34-c) */
-			outside = geteuid();
-		else
-			outside += geteuid() - inside;
-		fclose(map);
-	}
-	entry = getpwuid(outside);
-	snprintf(buffer, size, "%s", entry ? entry->pw_name : "");
-	if (!buffer[0])
-		snprintf(buffer, size, "%u", outside);
-	return buffer;
-}
-
 static const char *annotation_of(const struct container *container, const char *key)
 {
 	const struct json *objects[] = {container->state.json, container->config.json};
@@ -157,7 +131,7 @@ static int ask_policy(const struct job *job, const struct job_context *context,
 	struct policy_request request = {
 		.config = &job->config,
 		.sources = sources,
-		.user = user_name(user, sizeof(user)),
+		.user = hook_engine_user(user, sizeof(user)),
 		.namespaces = namespaces,
 	};
 	size_t count = 0;

@@ -46,30 +46,6 @@ static int clean_process(void)
 	return close_range(3, ~0u, 0) < 0 ? -errno : 0;
 }
 
-/* The environment may be the image's: only a rootless engine's directories are kept. */
-static int clean_environment(void)
-{
-	static const char *const kept[] = {"HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"};
-	char *values[3] = {NULL};
-	int r = 0;
-
-	for (size_t i = 0; i < 3; i++) {
-		const char *value = hook_is_rootful() ? NULL : getenv(kept[i]);
-
-		if (value && value[0] == '/')
-			values[i] = strdup(value);
-	}
-	clearenv();
-	if (setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) < 0)
-		r = -errno;
-	for (size_t i = 0; i < 3; i++) {
-		if (values[i] && setenv(kept[i], values[i], 1) < 0)
-			r = -errno;
-		free(values[i]);
-	}
-	return r;
-}
-
 static int read_policy(struct hook *hook, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -252,7 +228,7 @@ int main(int argc, char **argv)
 
 	container_init(&hook.container);
 	if (!r)
-		r = clean_environment();
+		r = hook_clean_environment();
 	if (r < 0)
 		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "start of the hook");
 	else
