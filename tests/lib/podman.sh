@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # what engine.sh sets
+# podman with a storage of its own below the test's directory: source it after engine.sh.
+
+podman_user=
+
+# podman_user: makes a user with subordinate ids, as which podman runs from here on
+podman_user() {
+	local name=govl$$
+	useradd --no-create-home --home-dir "$PWD/home" --shell /bin/sh "$name"
+	on_exit remove_user "$name"
+	# Newer useradd gives subordinate ids by itself.
+	if ! grep -q "^$name:" /etc/subuid; then usermod --add-subuids 400000-465535 --add-subgids 400000-465535 "$name"; fi
+	mkdir -p home runtime
+	chown "$name:" home runtime
+	chmod 700 runtime
+	chmod 755 .
+	podman_user=$name
+}
+
+remove_user() {
+	local pid
+	# podman's pause process keeps the user namespace.
+	for pid in $(pgrep -u "$1" || :); do kill "$pid" || :; done
+	wait_for 5 no_process_of "$1" || :
+	userdel "$1"
+}
+
+no_process_of() {
+	! pgrep -u "$1" >/dev/null
+}
+
+# podman_run ARG...: podman, for at most so long
+podman_run() {
+	local words=(--root "$PWD/storage" --runroot "$PWD/run" --tmpdir "$PWD/tmp" --storage-driver vfs
+		--cgroup-manager cgroupfs --events-backend none)
+	if [ -n "${podman_hooks_dir:-}" ]; then words+=(--hooks-dir "$podman_hooks_dir"); fi
+	set -- env "CONTAINERS_CONF=$PWD/containers.conf" podman "${words[@]}" "$@"
+	if [ -n "$podman_user" ]; then
+		set -- setpriv --reuid "$podman_user" --regid "$podman_user" --init-groups \
+			env -i "HOME=$PWD/home" "XDG_RUNTIME_DIR=$PWD/runtime" "PATH=$PATH" "${@:2}"
+	fi
+	timeout -k 5 100 "$SOURCE_DIR/tests/lib/cgroup2-view" "$@"
+}
+
+# podman_image: the image localhost/job:1, which runs the probe
+podman_image() {
+	printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "crun"\n' >containers.conf
+	make_rootfs rootfs
+	write_probe rootfs/probe.sh 0:0
+	tar --owner=0 --group=0 -C rootfs -cf rootfs.tar .
+	rm -rf rootfs
+	mkdir -p storage run tmp
+	if [ -n "$podman_user" ]; then
+		chown "$podman_user:" storage run tmp
+		chmod 644 rootfs.tar
+	fi
+	on_exit remove_storage
+	podman_run import -q rootfs.tar localhost/job:1 >/dev/null
+}
+
+# Layers of a user's storage belong to subordinate ids; root may remove them.
+remove_storage() {
+	podman_run system migrate >/dev/null 2>&1
+	rm -rf storage
+}
+
+# podman_hooks root|user: a hooks.d directory for annotations; root's needs a policy
+podman_hooks() {
+	local args=(git-overlayfs-hook "--program=$program")
+	mkdir -p hooks.d
+	if [ "$1" = root ]; then
+		printf '{"allow":[{"repositories":["%s/*"],"targets":["/workspace"]}]}' "$PWD" >policy.json
+		args+=("--policy=$PWD/policy.json")
+	fi
+	args+=(createRuntime)
+	cat >hooks.d/git-overlayfs.json <<-END
+		{"version": "1.0.0",
+		 "hook": {"path": "$hook", "args": $(json_list "${args[@]}"),
+			"env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "timeout": 30},
+		 "when": {"annotations": {"^org\\\\.git-overlayfs\\\\.": ".*"}},
+		 "stages": ["createRuntime"]}
+	END
+	podman_hooks_dir=$PWD/hooks.d
+}
+
+# podman_job OPTION...: a container with a workspace by annotation runs the probe to its end
+podman_job() {
+	local text status=0
+	rm -f tmp/cid
+	text=$(podman_run run --rm --cidfile tmp/cid --network=none --cgroups=disabled "$@" \
+		--annotation "org.git-overlayfs.mount=$PWD/repo.git@main,target=/workspace" \
+		localhost/job:1 /probe.sh 2>&1 </dev/null) || status=$?
+	if [ "$status" != 0 ] || [ "${text##*$'\n'}" != "probe done" ]; then fail "podman run $*: exit $status: $text"; fi
+	expect_clean "podman run $*" "$(cat tmp/cid)"
+}
