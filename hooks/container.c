@@ -21,7 +21,8 @@
 void container_init(struct container *container)
 {
 	memset(container, 0, sizeof(*container));
-	container->pidfd = container->rootfs_fd = container->userns_fd = -1;
+	container->pidfd = container->rootfs_fd = -1;
+	container->mntns_fd = container->userns_fd = -1;
 }
 
 void container_release(struct container *container)
@@ -31,6 +32,7 @@ void container_release(struct container *container)
 	free(container->rootfs);
 	close_keep_errno(container->pidfd);
 	close_keep_errno(container->rootfs_fd);
+	close_keep_errno(container->mntns_fd);
 	close_keep_errno(container->userns_fd);
 	container_init(container);
 }
@@ -92,6 +94,17 @@ static int check_pid(const struct container *container, struct error *err)
 	return 0;
 }
 
+static int open_namespace(pid_t pid, const char *name, int *ret_fd, struct error *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", path);
+	return 0;
+}
+
 static int open_pidfd(struct container *container, struct error *err)
 {
 	pid_t pid = container->state.pid;
@@ -110,7 +123,7 @@ static int open_pidfd(struct container *container, struct error *err)
 			"pid %d is in the host's mount namespace, so it is no container's "
 			"process",
 			(int)pid);
-	return 0;
+	return open_namespace(pid, "mnt", &container->mntns_fd, err);
 }
 
 /* The outside id of inside id 0, or of the first that is mapped. */
@@ -140,7 +153,6 @@ static int mapped_root(pid_t pid, const char *name, unsigned *ret_id)
 static int open_userns(struct container *container, struct error *err)
 {
 	pid_t pid = container->state.pid;
-	char path[64];
 	int r = namespace_is_shared(pid, "user");
 
 	if (r > 0) {
@@ -152,21 +164,16 @@ static int open_userns(struct container *container, struct error *err)
 		r = mapped_root(pid, "uid_map", &container->root_uid);
 	if (!r)
 		r = mapped_root(pid, "gid_map", &container->root_gid);
-	if (!r) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-		container->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
-		r = container->userns_fd < 0 ? -errno : 0;
-	}
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
 			"user namespace of the container's process, pid %d", (int)pid);
-	return 0;
+	return open_namespace(pid, "user", &container->userns_fd, err);
 }
 
 /* In the child: the root file system as the container's mount namespace has it. */
-static int open_rootfs_inside(int pidfd, const char *path, int *ret_fd, struct error *err)
+static int open_rootfs_inside(int mntns_fd, const char *path, int *ret_fd, struct error *err)
 {
-	int r = namespace_enter(pidfd, CLONE_NEWNS, err);
+	int r = namespace_enter(mntns_fd, CLONE_NEWNS, err);
 
 	if (r < 0)
 		return r;
@@ -179,7 +186,7 @@ static int open_rootfs_inside(int pidfd, const char *path, int *ret_fd, struct e
 
 _Noreturn static void visitor_main(struct container *container, int channel)
 {
-	int *keep[] = {&channel, &container->pidfd};
+	int *keep[] = {&channel, &container->mntns_fd};
 	struct error err = {0};
 	int fd = -1;
 	int r = channel_child_keep(keep, 2);
@@ -187,7 +194,7 @@ _Noreturn static void visitor_main(struct container *container, int channel)
 	if (r < 0)
 		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "descriptors of a child");
 	else
-		open_rootfs_inside(container->pidfd, container->rootfs, &fd, &err);
+		open_rootfs_inside(container->mntns_fd, container->rootfs, &fd, &err);
 	_exit(channel_send(channel, &err, fd) < 0 ? 1 : 0);
 }
 

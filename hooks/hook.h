@@ -60,7 +60,12 @@ struct container {
 	struct oci_config config; /* json is NULL when there was no config.json */
 	char *rootfs;		  /* as the host names it */
 	int pidfd;
-	int rootfs_fd;		  /* O_PATH, of the container's mount namespace */
+	int rootfs_fd; /* O_PATH, of the container's mount namespace */
+	/*
+	 * Namespaces, opened while we are outside: from inside its user namespace the kernel
+	 * refuses the way by pidfd when the process is not dumpable, as those of runtimes.
+	 */
+	int mntns_fd;
 	int userns_fd;		  /* -1: the container shares ours */
 	uid_t root_uid, root_gid; /* the container's root, as ids of our user namespace */
 };

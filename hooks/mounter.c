@@ -19,8 +19,7 @@ enum order { ORDER_WAIT_READY = 'r', ORDER_COMMIT = 'c' };
 /* The child's own state. It holds nothing that keeps the connection alive. */
 struct mounting {
 	const struct mounter_request *request;
-	int channel, pidfd, rootfs_fd;
-	bool has_userns;
+	int channel, mntns_fd, userns_fd, rootfs_fd;
 	int fuse_fd;
 	int mount_fd;
 	size_t existing; /* components of the target that were there before */
@@ -31,14 +30,14 @@ static int enter_and_open_fuse(struct mounting *m, struct error *err)
 	int r = 0;
 
 	/* The kernel takes a FUSE descriptor only in the user namespace it was opened in. */
-	if (m->has_userns) {
-		r = namespace_enter(m->pidfd, CLONE_NEWUSER, err);
+	if (m->userns_fd >= 0) {
+		r = namespace_enter(m->userns_fd, CLONE_NEWUSER, err);
 		if (!r)
 			r = namespace_become_root(err);
 	}
 	if (!r)
 		r = mount_open_fuse(&m->fuse_fd, err);
-	return r ? r : namespace_enter(m->pidfd, CLONE_NEWNS, err);
+	return r ? r : namespace_enter(m->mntns_fd, CLONE_NEWNS, err);
 }
 
 static int mount_on_target(struct mounting *m, struct error *err)
@@ -97,9 +96,9 @@ static void obey(struct mounting *m)
 
 _Noreturn static void mounter_main(struct mounting *m)
 {
-	int *keep[] = {&m->channel, &m->pidfd, &m->rootfs_fd};
+	int *keep[] = {&m->channel, &m->mntns_fd, &m->userns_fd, &m->rootfs_fd};
 	struct error err = {0};
-	int r = channel_child_keep(keep, 3);
+	int r = channel_child_keep(keep, 4);
 
 	if (r < 0)
 		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "descriptors of a child");
@@ -123,9 +122,9 @@ int mounter_start(const struct container *container, const struct mounter_reques
 {
 	struct mounting mounting = {
 		.request = request,
-		.pidfd = container->pidfd,
+		.mntns_fd = container->mntns_fd,
+		.userns_fd = container->userns_fd,
 		.rootfs_fd = container->rootfs_fd,
-		.has_userns = container->userns_fd >= 0,
 		.fuse_fd = -1,
 		.mount_fd = -1,
 	};
