@@ -6,6 +6,7 @@
 
 extern const struct layer_ops mem_layer_ops;
 extern const struct layer_ops dir_layer_ops;
+extern const struct layer_ops git_layer_ops;
 
 /*
  * Fills in the base from the configuration. `choice` stands in the layer's name

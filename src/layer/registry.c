@@ -87,7 +87,8 @@ int layer_register(const struct layer_ops *ops, struct error *err)
 
 int layer_register_builtin(struct error *err)
 {
-	static const struct layer_ops *const builtin[] = {&mem_layer_ops, &dir_layer_ops};
+	static const struct layer_ops *const builtin[] = {
+		&mem_layer_ops, &dir_layer_ops, &git_layer_ops};
 
 	for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++) {
 		int r;

@@ -75,7 +75,7 @@ struct backend {
 	void *state;
 };
 
-extern struct backend mem_backend, dir_backend;
+extern struct backend mem_backend, dir_backend, git_backend;
 
 /* What each test gets: a freshly opened layer. */
 struct context {

@@ -142,7 +142,7 @@ static int run(struct backend *backend)
 
 int main(int argc, char **argv)
 {
-	static struct backend *const backends[] = {&mem_backend, &dir_backend};
+	static struct backend *const backends[] = {&mem_backend, &dir_backend, &git_backend};
 	int failed = 0;
 
 	/* A plain user cannot give files away. */

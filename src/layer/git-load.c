@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layer/git-load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+
+#include "util/cleanup.h"
+
+#define LARGE_SIZE (16u << 20)
+
+static void explain(struct object_cause *cause, const git_oid *id, const char *what)
+{
+	char hex[GIT_OID_HEXSZ + 1];
+
+	git_oid_tostr(hex, sizeof(hex), id);
+	snprintf(cause->text, sizeof(cause->text), "object %s: %s", hex, what);
+}
+
+/* A copy that does not need the store, which may be closed first. */
+static int keep_in_memory(const struct object_bytes *bytes, struct object_content *content)
+{
+	content->data = malloc(bytes->size + 1);
+	if (!content->data)
+		return -ENOMEM;
+	if (bytes->size)
+		memcpy(content->data, bytes->data, bytes->size);
+	((char *)content->data)[bytes->size] = '\0';
+	content->size = bytes->size;
+	content->fd = -1;
+	return 0;
+}
+
+/* The tree without entries: every git has it, whether or not it is in the repository. */
+static bool is_empty_tree(const git_oid *id)
+{
+	return git_oid_streq(id, "4b825dc642cb6eb9a060e54bf8d69288fbee4904") == 0;
+}
+
+int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause)
+{
+	const struct object_loader *loader = arg;
+	struct object_content content = {.fd = -1};
+	struct object_bytes bytes = {0};
+	const char *fault;
+	int r = 0;
+
+	if (!is_empty_tree(id))
+		r = object_store_read(loader->store, id, GIT_OBJECT_TREE, &bytes, ret_cause);
+	if (r < 0)
+		return r;
+	r = keep_in_memory(&bytes, &content);
+	object_bytes_release(&bytes);
+	if (r == 0)
+		r = tree_view_parse(content.data, content.size, &content.tree, &fault);
+	if (r < 0) {
+		explain(ret_cause, id, r == -EINVAL ? fault : strerror(-r));
+		free(content.data);
+		return r == -EINVAL ? -EIO : r;
+	}
+	if (content.tree.impossible_count || content.tree.duplicate_count) {
+		explain(ret_cause, id, "");
+		log_warning("%s: tree %s %u impossible names and %u duplicates are not shown",
+			loader->layer->name, ret_cause->text, content.tree.impossible_count,
+			content.tree.duplicate_count);
+	}
+	*ret_content = content;
+	return 0;
+}
+
+static int open_scratch(int dir_fd)
+{
+	int fd = -1;
+
+	if (dir_fd >= 0)
+		fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* Not every file system has O_TMPFILE; a full one is found out later. */
+	if (fd < 0)
+		fd = memfd_create("git-overlayfs-blob", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_fully(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The same file, for reading only: nobody we hand it to can change it. */
+static int reopen_read_only(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int keep_in_file(const struct object_loader *loader, const struct object_bytes *bytes,
+	struct object_content *content)
+{
+	_cleanup_close_ int fd = open_scratch(loader->scratch_fd);
+	int r = fd < 0 ? fd : write_fully(fd, bytes->data, bytes->size);
+	int read_only;
+
+	if (r < 0)
+		return r;
+	read_only = reopen_read_only(fd);
+	content->fd = read_only >= 0 ? read_only : steal_fd(&fd);
+	content->size = bytes->size;
+	return 0;
+}
+
+static int load_content(const struct object_loader *loader, const git_oid *id,
+	struct object_content *ret_content, struct object_cause *ret_cause)
+{
+	struct object_bytes bytes;
+	int r = object_store_read(loader->store, id, GIT_OBJECT_BLOB, &bytes, ret_cause);
+
+	if (r < 0)
+		return r;
+	if (bytes.size <= CONTENT_IN_MEMORY_MAX)
+		r = keep_in_memory(&bytes, ret_content);
+	else
+		r = keep_in_file(loader, &bytes, ret_content);
+	if (r < 0)
+		explain(ret_cause, id, strerror(-r));
+	object_bytes_release(&bytes);
+	return r;
+}
+
+int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause)
+{
+	struct object_loader *loader = arg;
+	uint64_t size;
+	int r = object_store_read_size(loader->store, id, GIT_OBJECT_BLOB, &size, ret_cause);
+
+	if (r < 0)
+		return r;
+	if (size <= LARGE_SIZE)
+		return load_content(loader, id, ret_content, ret_cause);
+	mutex_lock(&loader->large_lock);
+	r = load_content(loader, id, ret_content, ret_cause);
+	mutex_unlock(&loader->large_lock);
+	return r;
+}

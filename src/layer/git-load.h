@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How objects get from the store into the caches: object_load_fn for trees and blobs. */
+#pragma once
+
+#include <git-overlayfs/layer.h>
+
+#include "layer/git-cache.h"
+#include "layer/git-store.h"
+#include "util/lock.h"
+
+/* What is larger goes to a file: a container must not fill our memory by opening files. */
+#define CONTENT_IN_MEMORY_MAX (1u << 20)
+
+struct object_loader {
+	struct object_store *store;
+	const struct layer *layer; /* for messages */
+	int scratch_fd;		   /* -1: memfd */
+	/*
+	 * libgit2 inflates a packed object into memory as a whole, so of the
+	 * large ones only one at a time.
+	 */
+	struct mutex large_lock;
+};
+
+/* `arg` is a struct object_loader. */
+int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause);
+int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause);

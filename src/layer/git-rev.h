@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a repository and what git rev-parse takes to a tree. */
+#pragma once
+
+#include <git2.h>
+
+#include <git-overlayfs/error.h>
+#include <git-overlayfs/layer.h>
+
+/* Makes libgit2 ready; may be called again. -ENOTSUP for one without threads. */
+int object_library_init(struct error *err);
+
+struct revision {
+	git_oid object; /* the commit, or the tree where there is none */
+	git_oid tree;
+	bool has_commit;
+	int64_t time; /* the commit's; 0 for a tree alone */
+};
+
+/* `label` names the repository in messages. Reads through `odb`. */
+int revision_resolve(const struct layer_config *config, const char *label, git_odb *odb,
+	struct revision *ret_revision, struct error *err);
