@@ -55,16 +55,32 @@ static void import(const struct fixture *fixture)
 	fputs("commit refs/heads/import\ncommitter T <t@example.org> " COMMIT_TIME
 	      " +0000\ndata 1\nx\n",
 		out);
-	for (size_t i = 0; i < fixture->count; i++)
+	for (size_t i = 0; i < fixture->count - BIG_COUNT; i++)
 		put_entry(out, &fixture->entries[i]);
 	assert_int_equal(fclose(out), 0);
 }
 
-/* git keeps no empty directories, but its trees can name one. */
+static void list_big(const struct fixture *fixture)
+{
+	FILE *out = fopen("big", "w");
+
+	assert_non_null(out);
+	for (size_t i = fixture->count - BIG_COUNT; i < fixture->count; i++)
+		fprintf(out, "%s\n", strrchr(fixture->entries[i].path, '/') + 1);
+	assert_int_equal(fclose(out), 0);
+}
+
+/*
+ * git keeps no empty directories, but its trees can name one. The big directory
+ * is made apart, for fast-import takes a time that is quadratic in its entries.
+ */
 static const char script[] =
 	"set -e; export GIT_CONFIG_NOSYSTEM=1 HOME=$PWD;"
 	"git init -q --bare repo.git; cd repo.git; git fast-import --quiet <../import;"
+	"blob=$(git hash-object -w --stdin </dev/null);"
+	"big=$(sed \"s/^/100644 blob $blob\t/\" ../big | git mktree);"
 	"tree=$( (git ls-tree -z import;"
+	"	printf '040000 tree %s\\tbig\\0' \"$big\";"
 	"	printf '040000 tree " EMPTY_TREE "\\tbare\\0') | git mktree -z);"
 	"export GIT_AUTHOR_NAME=T GIT_AUTHOR_EMAIL=t GIT_COMMITTER_NAME=T GIT_COMMITTER_EMAIL=t"
 	"	GIT_AUTHOR_DATE='" COMMIT_TIME " +0000' GIT_COMMITTER_DATE='" COMMIT_TIME " +0000';"
@@ -79,6 +95,7 @@ static void build(struct backend *self, const struct fixture *fixture)
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(chdir(top), 0);
 	import(fixture);
+	list_big(fixture);
 	assert_int_equal(system(script), 0);
 	assert_int_equal(chdir(".."), 0);
 	snprintf(git_dir, sizeof(git_dir), "%s/repo.git", top);
