@@ -309,14 +309,26 @@ int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct n
 
 /* --- attributes --- */
 
+/*
+ * What a merged directory takes up in which layer means nothing: they all show the size
+ * of a small one, before and after a copy-up, and a link count of 1 (unknown).
+ */
+static void set_common_attributes(const struct node *node, struct stat *st)
+{
+	st->st_ino = node->ino;
+	if (!node_is_dir(node))
+		return;
+	st->st_nlink = 1;
+	st->st_size = 4096;
+	st->st_blocks = 8;
+}
+
 void attributes_from_upper(struct overlay *ov, const struct node *node, struct stat *st)
 {
 	st->st_uid = idmap_to_container(ov->ids, IDMAP_UID, st->st_uid);
 	st->st_gid = idmap_to_container(ov->ids, IDMAP_GID, st->st_gid);
-	st->st_ino = node->ino;
 	st->st_dev = 0;
-	if (node_is_dir(node))
-		st->st_nlink = 1;
+	set_common_attributes(node, st);
 }
 
 static int lower_attributes(struct node *node, struct stat *ret_st)
@@ -324,7 +336,8 @@ static int lower_attributes(struct node *node, struct stat *ret_st)
 	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
 	int r = layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
 
-	ret_st->st_ino = node->ino;
+	if (r == 0)
+		set_common_attributes(node, ret_st);
 	return r;
 }
 

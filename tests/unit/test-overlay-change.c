@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What changes the tree: creating, removing, renaming, linking; each seen again after a remount. */
+#include "overlay-fixture.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static void remount(struct fixture *fx)
+{
+	fixture_unmount(fx);
+	fixture_mount(fx);
+}
+
+/* Two layers: a/f b/g in both of them, deep/er/h below. */
+static void populate(struct fixture *fx)
+{
+	fixture_init(fx, 2);
+	fixture_dir(fx, 0, "a", 0755);
+	fixture_file(fx, 0, "a/f", 0644, "top f");
+	fixture_dir(fx, 1, "a", 0755);
+	fixture_file(fx, 1, "a/f", 0644, "bottom f");
+	fixture_file(fx, 1, "a/g", 0755, "bottom g");
+	fixture_dir(fx, 1, "deep", 0755);
+	fixture_dir(fx, 1, "deep/er", 0750);
+	fixture_file(fx, 1, "deep/er/h", 0600, "h");
+	fixture_mount(fx);
+}
+
+static void unlink_leaves_a_whiteout(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_unlink(&fx, "a/f"), 0);
+	assert_int_equal(fx_unlink(&fx, "a/f"), -ENOENT);
+	assert_listing(&fx, "a", "g");
+	assert_int_equal(fstatat(fx.upper_fd, "a/f", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+	remount(&fx);
+	assert_listing(&fx, "a", "g");
+	/* What was copied up leaves one too, what is only in the upper does not. */
+	assert_int_equal(fx_write(&fx, "a/g", 0, "G"), 0);
+	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
+	assert_int_equal(fx_create(&fx, "a/new", 0644, ""), 0);
+	assert_int_equal(fx_unlink(&fx, "a/new"), 0);
+	assert_int_equal(fstatat(fx.upper_fd, "a/new", &st, 0), -1);
+	assert_listing(&fx, "a", "");
+	remount(&fx);
+	assert_listing(&fx, "a", "");
+	assert_int_equal(fx_unlink(&fx, "a"), -EISDIR);
+	assert_int_equal(fx_unlink(&fx, "nothing"), -ENOENT);
+	fixture_end(&fx);
+}
+
+static void rmdir_and_mkdir_again(void **state)
+{
+	struct fixture fx;
+
+	populate(&fx);
+	assert_int_equal(fx_rmdir(&fx, "a"), -ENOTEMPTY);
+	assert_int_equal(fx_rmdir(&fx, "a/f"), -ENOTDIR);
+	assert_int_equal(fx_unlink(&fx, "a/f"), 0);
+	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
+	assert_int_equal(fx_rmdir(&fx, "a"), 0);
+	assert_listing(&fx, "", "deep");
+	remount(&fx);
+	assert_listing(&fx, "", "deep");
+	/* The new directory shows nothing of the old one, now or later. */
+	assert_int_equal(fx_mkdir(&fx, "a", 0700), 0);
+	assert_listing(&fx, "a", "");
+	assert_int_equal(fx_create(&fx, "a/n", 0644, "n"), 0);
+	remount(&fx);
+	assert_listing(&fx, "a", "n");
+	assert_int_equal(fx_unlink(&fx, "a/n"), 0);
+	assert_int_equal(fx_rmdir(&fx, "a"), 0);
+	remount(&fx);
+	assert_listing(&fx, "", "deep");
+	fixture_end(&fx);
+}
+
+static void create_over_a_whiteout(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_unlink(&fx, "a/f"), 0);
+	assert_int_equal(fx_create(&fx, "a/f", 0640, "again"), 0);
+	assert_content(&fx, "a/f", "again");
+	assert_int_equal(fx_stat(&fx, "a/f", &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(fx_create(&fx, "a/g", 0644, ""), -EEXIST);
+	assert_int_equal(fx_mkdir(&fx, "a/g", 0755), -EEXIST);
+	assert_int_equal(fx_symlink(&fx, "t", "a/g"), -EEXIST);
+	assert_int_equal(fx_link(&fx, "a/f", "a/g"), -EEXIST);
+	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
+	assert_int_equal(fx_symlink(&fx, "target", "a/g"), 0);
+	remount(&fx);
+	assert_content(&fx, "a/f", "again");
+	assert_int_equal(fx_stat(&fx, "a/g", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	fixture_end(&fx);
+}
+
+static void rename_files(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_rename(&fx, "a/f", "moved", 0), 0);
+	assert_content(&fx, "moved", "top f");
+	assert_listing(&fx, "a", "g");
+	remount(&fx);
+	assert_content(&fx, "moved", "top f");
+	assert_listing(&fx, "a", "g");
+	/* Back over its whiteout, then over a file of the layer. */
+	assert_int_equal(fx_rename(&fx, "moved", "a/f", 0), 0);
+	assert_int_equal(fx_rename(&fx, "a/f", "a/g", RENAME_NOREPLACE), -EEXIST);
+	assert_int_equal(fx_rename(&fx, "a/f", "a/g", 0), 0);
+	assert_content(&fx, "a/g", "top f");
+	assert_int_equal(fx_stat(&fx, "a/f", &st), -ENOENT);
+	remount(&fx);
+	assert_listing(&fx, "a", "g");
+	assert_content(&fx, "a/g", "top f");
+	assert_int_equal(fx_rename(&fx, "a/g", "deep", 0), -EISDIR);
+	assert_int_equal(fx_rename(&fx, "nothing", "x", 0), -ENOENT);
+	fixture_end(&fx);
+}
+
+static void rename_exchange(void **state)
+{
+	struct fixture fx;
+
+	populate(&fx);
+	assert_int_equal(fx_rename(&fx, "a/f", "deep/er/h", RENAME_EXCHANGE), 0);
+	assert_content(&fx, "a/f", "h");
+	assert_content(&fx, "deep/er/h", "top f");
+	remount(&fx);
+	assert_content(&fx, "a/f", "h");
+	assert_content(&fx, "deep/er/h", "top f");
+	assert_int_equal(fx_rename(&fx, "a/f", "nothing", RENAME_EXCHANGE), -ENOENT);
+	assert_int_equal(fx_mkdir(&fx, "new", 0755), 0);
+	assert_int_equal(fx_create(&fx, "new/x", 0644, "x"), 0);
+	assert_int_equal(fx_rename(&fx, "new", "a/f", RENAME_EXCHANGE), 0);
+	assert_listing(&fx, "a/f", "x");
+	assert_content(&fx, "new", "h");
+	remount(&fx);
+	assert_listing(&fx, "a/f", "x");
+	fixture_end(&fx);
+}
+
+static void rename_directories(void **state)
+{
+	struct fixture fx;
+
+	populate(&fx);
+	/* What has parts below stays. */
+	assert_int_equal(fx_rename(&fx, "deep", "elsewhere", 0), -EXDEV);
+	assert_int_equal(fx_mkdir(&fx, "n", 0755), 0);
+	assert_int_equal(fx_create(&fx, "n/x", 0644, "x"), 0);
+	assert_int_equal(fx_mkdir(&fx, "n/sub", 0755), 0);
+	assert_int_equal(fx_rename(&fx, "n", "n/sub/n", 0), -EINVAL);
+	assert_int_equal(fx_rename(&fx, "n", "a", 0), -ENOTEMPTY);
+	/* Over a directory of the layers that has been emptied: nothing of it may come back. */
+	assert_int_equal(fx_unlink(&fx, "a/f"), 0);
+	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
+	assert_int_equal(fx_rename(&fx, "n", "a", 0), 0);
+	assert_listing(&fx, "a", "sub x");
+	remount(&fx);
+	assert_listing(&fx, "", "a deep");
+	assert_listing(&fx, "a", "sub x");
+	/* Away from there, over the whiteout of a file. */
+	assert_int_equal(fx_unlink(&fx, "deep/er/h"), 0);
+	assert_int_equal(fx_rename(&fx, "a", "deep/er/h", 0), 0);
+	assert_listing(&fx, "deep/er/h", "sub x");
+	remount(&fx);
+	assert_listing(&fx, "", "deep");
+	assert_listing(&fx, "deep/er/h", "sub x");
+	assert_int_equal(fx_mkdir(&fx, "empty", 0755), 0);
+	assert_int_equal(fx_rename(&fx, "deep/er/h", "empty", 0), 0);
+	remount(&fx);
+	assert_listing(&fx, "deep/er", "");
+	assert_listing(&fx, "empty", "sub x");
+	fixture_end(&fx);
+}
+
+static void hard_links(void **state)
+{
+	struct fixture fx;
+	struct stat a, b;
+
+	populate(&fx);
+	assert_int_equal(fx_link(&fx, "a/g", "deep/link"), 0);
+	assert_int_equal(fx_stat(&fx, "a/g", &a), 0);
+	assert_int_equal(fx_stat(&fx, "deep/link", &b), 0);
+	assert_true(a.st_ino == b.st_ino);
+	assert_int_equal(a.st_nlink, 2);
+	assert_int_equal(fx_write(&fx, "deep/link", O_TRUNC, "both"), 0);
+	assert_content(&fx, "a/g", "both");
+	remount(&fx);
+	assert_int_equal(fx_write(&fx, "a/g", O_TRUNC, "both again"), 0);
+	assert_content(&fx, "deep/link", "both again");
+	assert_int_equal(fx_stat(&fx, "a/g", &b), 0);
+	assert_true(a.st_ino == b.st_ino);
+	assert_int_equal(fx_rename(&fx, "a/g", "deep/link", 0), 0);
+	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
+	assert_content(&fx, "deep/link", "both again");
+	assert_int_equal(fx_link(&fx, "deep", "dirlink"), -EPERM);
+	fixture_end(&fx);
+}
+
+/* Links of a layer stay together for the life of the mount. */
+static void hard_links_of_a_layer(void **state)
+{
+	struct overlay_entry x, y;
+	struct fixture fx;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "x", 0644, "old");
+	fixture_dir(&fx, 0, "d", 0755);
+	assert_int_equal(mem_tree_link(fx.trees[0], "x", "d/y"), 0);
+	fixture_mount(&fx);
+	assert_int_equal(fx_walk(&fx, "x", &x), 0);
+	assert_int_equal(fx_walk(&fx, "d/y", &y), 0);
+	assert_int_equal(x.node, y.node);
+	assert_int_equal(fx_write(&fx, "x", O_TRUNC, "new"), 0);
+	assert_content(&fx, "d/y", "new");
+	assert_int_equal(fx_rename(&fx, "d/y", "d/z", 0), 0);
+	assert_content(&fx, "d/z", "new");
+	assert_int_equal(fx_write(&fx, "d/z", O_TRUNC, "newer"), 0);
+	assert_content(&fx, "x", "newer");
+	fx_forget(&fx, x.node);
+	fx_forget(&fx, y.node);
+	fixture_end(&fx);
+}
+
+static void read_only(void **state)
+{
+	struct fixture fx;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "f", 0644, "x");
+	fx.read_only = true;
+	fixture_mount(&fx);
+	assert_int_equal(fx_create(&fx, "n", 0644, ""), -EROFS);
+	assert_int_equal(fx_mkdir(&fx, "n", 0755), -EROFS);
+	assert_int_equal(fx_write(&fx, "f", 0, "y"), -EROFS);
+	assert_int_equal(fx_unlink(&fx, "f"), -EROFS);
+	assert_int_equal(fx_rename(&fx, "f", "g", 0), -EROFS);
+	assert_int_equal(fx_link(&fx, "f", "g"), -EROFS);
+	assert_int_equal(fx_chmod(&fx, "f", 0600), -EROFS);
+	assert_content(&fx, "f", "x");
+	fixture_end(&fx);
+}
+
+static void aufs_form(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	fx.aufs_whiteouts = true;
+	fixture_file(&fx, 0, "f", 0644, "f");
+	fixture_dir(&fx, 0, "d", 0755);
+	fixture_file(&fx, 0, "d/x", 0644, "x");
+	fixture_mount(&fx);
+	assert_int_equal(fx_rename(&fx, "f", "g", 0), 0);
+	assert_int_equal(fx_unlink(&fx, "d/x"), 0);
+	assert_int_equal(fx_rmdir(&fx, "d"), 0);
+	assert_int_equal(fx_mkdir(&fx, "d", 0755), 0);
+	assert_listing(&fx, "", "d g");
+	assert_int_equal(fstatat(fx.upper_fd, "d/.wh..wh..opq", &st, 0), 0);
+	remount(&fx);
+	assert_listing(&fx, "", "d g");
+	assert_listing(&fx, "d", "");
+	fixture_end(&fx);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unlink_leaves_a_whiteout),
+		cmocka_unit_test(rmdir_and_mkdir_again),
+		cmocka_unit_test(create_over_a_whiteout),
+		cmocka_unit_test(rename_files),
+		cmocka_unit_test(rename_exchange),
+		cmocka_unit_test(rename_directories),
+		cmocka_unit_test(hard_links),
+		cmocka_unit_test(hard_links_of_a_layer),
+		cmocka_unit_test(read_only),
+		cmocka_unit_test(aufs_form),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
