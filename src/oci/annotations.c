@@ -25,6 +25,31 @@ static bool list_has(const struct wish_list *list, const char *name)
 	return false;
 }
 
+/*
+ * podman before 5.0 splits --annotation at commas, so a semicolon may stand for one
+ * there; a backslash or quotes keep it what it is.
+ */
+static char *with_commas(const char *options)
+{
+	char *text = malloc(strlen(options) + 1), *out = text;
+	bool quoted = false;
+
+	for (const char *p = options; text && *p; p++) {
+		if (p[0] == '\\' && p[1] == ';') {
+			*out++ = *++p;
+			continue;
+		}
+		if (p[0] == '\\' && p[1])
+			*out++ = *p++;
+		else if (*p == '"')
+			quoted = !quoted;
+		*out++ = *p == ';' && !quoted ? ',' : *p;
+	}
+	if (text)
+		*out = '\0';
+	return text;
+}
+
 static int list_add(
 	struct wish_list *list, const char *name, const char *options, struct error *err)
 {
@@ -36,7 +61,7 @@ static int list_add(
 		return error_set(err, E2BIG, EXIT_STATUS_FAILED,
 			"more than %d workspaces in one container", OCI_WORKSPACES_MAX);
 	wish.name = strdup(name);
-	wish.options = strdup(options);
+	wish.options = with_commas(options);
 	list->wishes[list->count++] = wish;
 	if (!wish.name || !wish.options)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");

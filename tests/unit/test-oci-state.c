@@ -179,6 +179,11 @@ static void wishes(void **state)
 			"=A;"},
 		{"{\"org.git-overlayfs.mount.b\":\"B\",\"org.git-overlayfs.mount.a\":\"A\"}",
 			"{\"org.git-overlayfs.mount\":\"C\"}", "=C;a=A;b=B;"},
+		/* A semicolon separates as well. */
+		{"{\"org.git-overlayfs.mount\":\"/a@m;target=/w,ro;x\"}", "null",
+			"=/a@m,target=/w,ro,x;"},
+		{"{\"org.git-overlayfs.mount\":\"/a\\\\;b;c=\\\"d;e\\\";f\\\\,g\"}", "null",
+			"=/a;b,c=\"d;e\",f\\,g;"},
 		{"{\"org.git-overlayfs.mountain\":\"A\"}", "null", NULL},
 		{"{\"org.git-overlayfs.mount.\":\"A\"}", "null", NULL},
 		{"{\"org.git-overlayfs.mount.a/b\":\"A\"}", "null", NULL},
