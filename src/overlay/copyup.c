@@ -149,7 +149,6 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 	atomic_store_explicit(&node->has_upper, true, memory_order_release);
 	mutex_unlock(&ov->table);
 	close_keep_errno(steal_fd(&up->staged.fd));
-	up->staged.name[0] = '\0';
 }
 
 /* The name appears; the directory's own times stay as they are. */
@@ -161,7 +160,7 @@ static int publish_name(struct copyup *up, int dir_fd, const char *name)
 
 	if (r < 0)
 		return r;
-	r = call_renameat2(up->ov->work_fd, up->staged.name, dir_fd, name, RENAME_NOREPLACE);
+	r = stage_publish(up->ov, &up->staged, dir_fd, name, RENAME_NOREPLACE);
 	if (r < 0)
 		return r;
 	times[0] = dir_st.st_atim;
@@ -183,9 +182,11 @@ static int publish_orphan(struct copyup *up)
 	if (fd < 0)
 		return fd;
 	r = call_unlinkat(up->ov->work_fd, up->staged.name, 0);
-	if (r == 0)
-		mark_upper(up, steal_fd(&fd));
-	return r;
+	if (r < 0)
+		return r;
+	up->staged.name[0] = '\0';
+	mark_upper(up, steal_fd(&fd));
+	return 0;
 }
 
 static int publish(struct copyup *up)

@@ -35,5 +35,12 @@ int stage_object(
 	struct overlay *ov, const struct stat *st, const char *target, struct staged *ret_staged);
 /* Removes what was not published; idempotent. */
 void stage_discard(struct overlay *ov, struct staged *staged);
+/*
+ * Moves it to its place, with the flags of renameat2(2). A daemon without rights over other
+ * people's directories cannot move one that its mode forbids writing to: the mode is lifted
+ * meanwhile. With success the staged name is what RENAME_EXCHANGE brought, else gone.
+ */
+int stage_publish(
+	struct overlay *ov, struct staged *staged, int dir_fd, const char *name, unsigned flags);
 /* Owner, mode and times of *st (storage ids), in the order that keeps them. */
 int stage_attributes(struct staged *staged, const struct stat *st);

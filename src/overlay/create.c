@@ -100,16 +100,11 @@ static int make_in_place(struct creation *c)
 
 static int swap_in(struct creation *c, struct staged *staged)
 {
-	int r;
-
-	if (!S_ISDIR(c->st.st_mode) || !c->over_whiteout)
-		return call_renameat2(c->ov->work_fd, staged->name, c->hold.pin.fd, c->name,
-			c->over_whiteout ? 0 : RENAME_NOREPLACE);
 	/* A directory cannot replace a device: they change places, the whiteout goes. */
-	r = call_renameat2(c->ov->work_fd, staged->name, c->hold.pin.fd, c->name, RENAME_EXCHANGE);
-	if (r == 0)
-		(void)work_remove(c->ov, staged->name);
-	return r;
+	unsigned over = S_ISDIR(c->st.st_mode) ? RENAME_EXCHANGE : 0;
+
+	return stage_publish(
+		c->ov, staged, c->hold.pin.fd, c->name, c->over_whiteout ? over : RENAME_NOREPLACE);
 }
 
 static int make_staged(struct creation *c)
@@ -126,11 +121,8 @@ static int make_staged(struct creation *c)
 		r = upper_set_opaque(c->ov, staged.fd);
 	if (r == 0)
 		r = swap_in(c, &staged);
-	if (r == 0) {
-		staged.name[0] = '\0';
-		if (S_ISREG(c->st.st_mode))
-			c->fd = steal_fd(&staged.fd);
-	}
+	if (r == 0 && S_ISREG(c->st.st_mode))
+		c->fd = steal_fd(&staged.fd);
 	stage_discard(c->ov, &staged);
 	return r;
 }

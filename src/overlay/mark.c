@@ -42,10 +42,13 @@ static void mark_name(char name[XATTR_NAME_SIZE], const char *prefix, const char
 	snprintf(name, XATTR_NAME_SIZE, "%s%s", prefix, mark);
 }
 
-/* A file system without attributes has no marks. */
+/*
+ * A file system without attributes has no marks. Nor has an object that a daemon without
+ * rights over it may not read (-EACCES): stat must go on working on a directory of mode 0.
+ */
 static bool is_absent(ssize_t r)
 {
-	return r == -ENODATA || r == -EOPNOTSUPP || r == -EPERM;
+	return r == -ENODATA || r == -EOPNOTSUPP || r == -EPERM || r == -EACCES;
 }
 
 /* --- lower layers --- */

@@ -83,20 +83,20 @@ static struct node *node_new(struct overlay *ov, struct node_spec *spec)
  */
 static struct node *detach_dead(struct overlay *ov, struct node *node) requires_lock(ov->table)
 {
-	struct node *todo = node, *dead = NULL;
+	struct node *pending = node, *dead = NULL;
 
 	table_unlink_key(ov, node);
 	node->key_next = NULL;
-	while (todo) {
-		node = todo;
-		todo = node->key_next;
+	while (pending) {
+		node = pending;
+		pending = node->key_next;
 		while (node->names) {
 			struct node_name *n = node->names;
 
 			table_unlink_name(ov, n);
 			if (--n->parent->refs == 0) {
-				n->parent->key_next = todo;
-				todo = n->parent;
+				n->parent->key_next = pending;
+				pending = n->parent;
 			}
 			free(n);
 		}

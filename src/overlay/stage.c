@@ -61,3 +61,33 @@ int stage_attributes(struct staged *staged, const struct stat *st)
 		r = call_chmod(staged->fd, st->st_mode & 07777);
 	return r < 0 ? r : call_utimens(staged->fd, times);
 }
+
+static int publish_unwritable(
+	struct overlay *ov, struct staged *staged, int dir_fd, const char *name, unsigned flags)
+{
+	struct stat st;
+	int r = call_fstat(staged->fd, &st);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(st.st_mode) || (st.st_mode & 0700) == 0700)
+		return -EACCES;
+	r = call_chmod(staged->fd, (st.st_mode & 07777) | 0700);
+	if (r == 0)
+		r = call_renameat2(ov->work_fd, staged->name, dir_fd, name, flags);
+	if (r == 0)
+		r = call_chmod(staged->fd, st.st_mode & 07777);
+	return r;
+}
+
+int stage_publish(
+	struct overlay *ov, struct staged *staged, int dir_fd, const char *name, unsigned flags)
+{
+	int r = call_renameat2(ov->work_fd, staged->name, dir_fd, name, flags);
+
+	if (r == -EACCES)
+		r = publish_unwritable(ov, staged, dir_fd, name, flags);
+	if (r == 0 && !(flags & RENAME_EXCHANGE))
+		staged->name[0] = '\0';
+	return r;
+}

@@ -145,7 +145,8 @@ static int open_dir_object(struct overlay *ov, struct node *node, int flags)
 
 	if (fd < 0)
 		return fd;
-	fd = call_openat(pin.fd, ".", flags, 0);
+	/* "." would take the right to search the directory. */
+	fd = flags & O_PATH ? call_dup(pin.fd) : call_openat(pin.fd, ".", flags, 0);
 	upper_unpin(ov, &pin);
 	return fd;
 }
