@@ -168,7 +168,12 @@ static int probe_marks(
 	if (fd < 0)
 		return fd;
 	if (!is_dir) {
-		probe->origin_ino = upper_origin_ino(ov, fd);
+		/*
+		 * Symlinks and special files cannot carry a user attribute, and a daemon
+		 * without rights over a file may not read one.
+		 */
+		r = upper_origin_ino(ov, fd, &probe->origin_ino);
+		probe->may_have_origin = r == -EACCES || !S_ISREG(probe->upper_st.st_mode);
 		return 0;
 	}
 	probe->is_impure = upper_get_mark(ov, fd, MARK_IMPURE, value, sizeof(value)) >= 0;
@@ -214,11 +219,8 @@ static uint64_t upper_object_ino(
 
 	if (probe->origin_ino)
 		return probe->origin_ino;
-	/*
-	 * Directories merge with what is below. Symlinks and special files cannot carry
-	 * a user attribute: one that covers its like was copied up.
-	 */
-	if (lowers->count > 0 && type != S_IFREG && type == (lower_st->st_mode & S_IFMT))
+	/* Directories merge with what is below; what covers its like was copied up. */
+	if (lowers->count > 0 && type == (lower_st->st_mode & S_IFMT))
 		return lower_st->st_ino;
 	return ino_of_upper(probe->upper_st.st_ino);
 }
@@ -233,7 +235,7 @@ static int specify_upper(struct overlay *ov, const struct dir_hold *hold, const 
 	spec->has_upper = true;
 	spec->is_impure = probe->is_impure;
 	spec->is_shared = !S_ISDIR(spec->type) && probe->upper_st.st_nlink > 1;
-	if (!probe->is_hidden_below && !S_ISREG(spec->type))
+	if (!probe->is_hidden_below && (S_ISDIR(spec->type) || probe->may_have_origin))
 		r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, &lower_st);
 	if (r < 0)
 		return r;

@@ -15,7 +15,8 @@ struct probe {
 	struct stat upper_st; /* of what stands there, storage ids */
 	bool is_hidden_below; /* a .wh.NAME stands beside it, or it is opaque */
 	bool is_impure;
-	uint64_t origin_ino; /* 0: none */
+	uint64_t origin_ino;  /* 0: none is marked */
+	bool may_have_origin; /* what it covers tells the number: it carries no mark */
 };
 
 /* What the upper has under a name. The directory is held. */

@@ -214,19 +214,22 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name)
 	return upper_has_name(dir_fd, whiteout);
 }
 
-uint64_t upper_origin_ino(struct overlay *ov, int fd)
+int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino)
 {
 	char value[17] = "", name[XATTR_NAME_SIZE];
+	uint64_t ino;
 	ssize_t r;
 	char *end;
-	uint64_t ino;
 
 	mark_name(name, ov->xattr_prefix, MARK_INO);
 	r = call_getxattr(fd, name, value, sizeof(value) - 1);
-	if (r != 16)
-		return 0;
+	if (r < 0)
+		return (int)r;
 	ino = strtoull(value, &end, 16);
-	return *end ? 0 : ino;
+	if (r != 16 || *end || ino == 0)
+		return -ENODATA;
+	*ret_ino = ino;
+	return 0;
 }
 
 int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino)

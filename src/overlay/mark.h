@@ -42,8 +42,9 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name);
 /* Reads a mark of any prefix; its length or -ENODATA. */
 ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value);
-/* The inode number from before a copy-up, 0 without one. */
-uint64_t upper_origin_ino(struct overlay *ov, int fd);
+/* The inode number from before a copy-up: 0, or -ENODATA without one, -EACCES where none can be
+ * read. */
+int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino);
 int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino);
 /* Makes an upper directory opaque, in each form that its readers want. */
 int upper_set_opaque(struct overlay *ov, int dir_fd);
