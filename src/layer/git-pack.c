@@ -21,7 +21,7 @@
 #define INDEX_MAGIC  "\377tOc"
 #define INDEX_HEADER 8
 #define INDEX_FANOUT 1024
-#define PATH_SUFFIX  ".idx"
+#define INDEX_SUFFIX ".idx"
 #define PACK_SUFFIX  ".pack"
 
 /* 1 and the first id in the index; 0 where it has none. */
@@ -46,17 +46,27 @@ static int read_first_id(int fd, git_oid *ret_id)
 	return 1;
 }
 
+/* "pack-x.pack" for "pack-x.idx". */
+static char *path_of_pack(const char *index_path)
+{
+	size_t stem = strlen(index_path) - strlen(INDEX_SUFFIX);
+	char *path = malloc(stem + sizeof(PACK_SUFFIX));
+
+	if (path) {
+		memcpy(path, index_path, stem);
+		memcpy(path + stem, PACK_SUFFIX, sizeof(PACK_SUFFIX));
+	}
+	return path;
+}
+
 /* Whether both files can be opened: libgit2 would not say why one cannot. */
 static int probe(const char *index_path, int *ret_index_fd)
 {
-	size_t stem = strlen(index_path) - strlen(PATH_SUFFIX);
-	_cleanup_free_ char *pack_path = NULL;
+	_cleanup_free_ char *pack_path = path_of_pack(index_path);
 	_cleanup_close_ int index_fd = -1, pack_fd = -1;
 
-	if (asprintf(&pack_path, "%.*s" PACK_SUFFIX, (int)stem, index_path) < 0) {
-		pack_path = NULL;
+	if (!pack_path)
 		return -ENOMEM;
-	}
 	index_fd = open(index_path, O_RDONLY | O_CLOEXEC);
 	if (index_fd < 0)
 		return -errno;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,20 +108,30 @@ static int open_repository(const char *git_dir, const char *label, git_odb *odb,
 	return 0;
 }
 
+static bool has_references(git_repository *repository)
+{
+	git_strarray names = {0};
+	bool has_any = git_reference_list(&names, repository) == 0 && names.count > 0;
+
+	git_strarray_dispose(&names);
+	return has_any;
+}
+
 /* HEAD names a branch that has no commit. */
 static int head_is_unborn(git_repository *repository, const char *label, struct error *err)
 {
 	git_reference *head = NULL;
-	int r;
+	const char *target = NULL;
 
-	if (git_repository_is_empty(repository) == 1)
+	if (!has_references(repository))
 		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
 			"%s: the repository has no commit yet", label);
-	r = git_reference_lookup(&head, repository, "HEAD");
+	if (git_reference_lookup(&head, repository, "HEAD") == 0)
+		target = git_reference_symbolic_target(head);
 	error_set(err, ENOENT, EXIT_STATUS_SOURCE,
 		"%s: HEAD names the branch '%s', which does not exist; name a revision that does "
 		"('git branch -a' lists them)",
-		label, r == 0 ? git_reference_symbolic_target(head) : "?");
+		label, target ? target : "?");
 	git_reference_free(head);
 	return -ENOENT;
 }
@@ -152,7 +163,7 @@ static int parse_failed(
 static int peel(git_object *object, const char *label, const char *rev, struct revision *ret,
 	struct error *err)
 {
-	_cleanup_(cleanup_objectp) git_object *commit = NULL, *tree = NULL;
+	_cleanup_(cleanup_objectp) git_object *commit = NULL, *tree = NULL, *other = NULL;
 
 	if (git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0) {
 		ret->object = *git_object_id(commit);
@@ -166,11 +177,25 @@ static int peel(git_object *object, const char *label, const char *rev, struct r
 			.object = *git_object_id(tree), .tree = *git_object_id(tree)};
 		return 0;
 	}
-	if (git_object_type(object) == GIT_OBJECT_BLOB)
+	/* "Any" means: until it is no tag. */
+	if (git_object_type(object) == GIT_OBJECT_BLOB ||
+		git_object_peel(&other, object, GIT_OBJECT_ANY) == 0)
 		return error_set(err, EINVAL, EXIT_STATUS_SOURCE,
 			"%s: '%s' is a file, not a commit or a tree", label, rev);
 	return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: '%s' leads to no commit or tree: %s",
 		label, rev, library_message());
+}
+
+/* gitrevisions(7): "@" alone, or before a suffix, is HEAD. libgit2 1.5 knows only "@{". */
+static char *spell_out_head(const char *rev)
+{
+	char *text;
+
+	if (!rev || !*rev)
+		return strdup("HEAD");
+	if (rev[0] != '@' || !strchr("~^:", rev[1]))
+		return strdup(rev);
+	return asprintf(&text, "HEAD%s", rev + 1) < 0 ? NULL : text;
 }
 
 int revision_resolve(const struct layer_config *config, const char *label, git_odb *odb,
@@ -178,15 +203,15 @@ int revision_resolve(const struct layer_config *config, const char *label, git_o
 {
 	_cleanup_(cleanup_repositoryp) git_repository *repository = NULL;
 	_cleanup_(cleanup_objectp) git_object *object = NULL;
-	const char *rev = config->rev && *config->rev ? config->rev : "HEAD";
+	_cleanup_free_ char *rev = spell_out_head(config->rev);
 	struct revision revision = {.has_commit = false};
-	int r = open_repository(config->git_dir, label, odb, &repository, err);
+	int r;
 
+	if (!rev)
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	r = open_repository(config->git_dir, label, odb, &repository, err);
 	if (r < 0)
 		return r;
-	/* gitrevisions(7): "@" alone is HEAD; libgit2 1.5 does not know. */
-	if (!strcmp(rev, "@"))
-		rev = "HEAD";
 	r = git_revparse_single(&object, repository, rev);
 	if (r < 0)
 		return parse_failed(repository, label, rev, r, err);
