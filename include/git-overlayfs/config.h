@@ -36,7 +36,7 @@ struct workspace_config {
 	struct layer_spec *layers;
 	size_t layer_count;
 	bool has_main_layer; /* layers[0] is what repo=, rev=, subdir= and a bare REPO name */
-	char *upper; /* NULL: ephemeral, or none when `read_only` */
+	char *upper;	     /* NULL: ephemeral, or none when `read_only` */
 	char *work;
 	char *target; /* the mountpoint; in an annotation a path in the container */
 	char *id;     /* NULL: one is chosen */
@@ -89,8 +89,8 @@ int config_parse_options(struct workspace_config *config, const char *text,
 
 /*
  * Names the topmost layer, REPO[@REV][:SUBDIR]; what was said by repo=, rev= or
- * subdir= before stays where the text does not say otherwise. The first '@' that no backslash escapes ends
- * the path, the first ':' behind it (or, without '@', the first ':') the revision.
+ * subdir= before stays where the text does not say otherwise. The first '@' that no backslash
+ * escapes ends the path, the first ':' behind it (or, without '@', the first ':') the revision.
  */
 int config_add_git_layer(struct workspace_config *config, const char *spec, struct error *err);
 
