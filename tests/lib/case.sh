@@ -77,6 +77,12 @@ repository_of() {
 	rm "$2/index"
 }
 
+# checkout REPO DIR: the files of its branch main, with git's modes
+checkout() {
+	mkdir -p "$2"
+	git --git-dir="$1" -c tar.umask=022 archive main | tar -x -p -C "$2"
+}
+
 # sample_tree DIR: one of everything that git can hold, gitlinks aside.
 sample_tree() {
 	mkdir -p "$1/data/deep/er" "$1/src"
@@ -130,8 +136,11 @@ contents() {
 
 # expect_same_tree GOT WANTED: names, types, modes, sizes, link targets and contents
 expect_same_tree() {
-	if ! diff <(listing "$2") <(listing "$1"); then fail "$1 is not as $2"; fi
-	if ! diff <(contents "$2") <(contents "$1"); then fail "the contents of $1 are not those of $2"; fi
+	local difference
+	difference=$(diff <(listing "$2") <(listing "$1") | head -n 40)
+	if [ -n "$difference" ]; then fail "$1 is not as $2:"$'\n'"$difference"; fi
+	difference=$(diff <(contents "$2") <(contents "$1") | head -n 40)
+	if [ -n "$difference" ]; then fail "the contents of $1 are not those of $2:"$'\n'"$difference"; fi
 }
 
 # fingerprint REPO: changes when any file of the repository changes, atime aside.
