@@ -192,6 +192,10 @@ int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct erro
 	state_fd = openat(base_fd, ws->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (state_fd < 0)
 		return failed(err, -errno, "cannot open the state directory", ws->id);
+	/* A daemon of other ids passes through, by a mount of its own; the base keeps others out.
+	 */
+	if (fchmod(state_fd, 0711) < 0)
+		return failed(err, -errno, "cannot open the state directory to the daemon", ws->id);
 	r = make_owned_dir(state_fd, "upper", 0755, uid, gid);
 	if (r == 0)
 		r = make_owned_dir(state_fd, "work", 0700, uid, gid);
