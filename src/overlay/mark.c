@@ -251,9 +251,10 @@ int upper_set_opaque(struct overlay *ov, int dir_fd)
 {
 	int r = upper_set_mark(ov, dir_fd, MARK_OPAQUE, "y");
 
-	if (r < 0 && !(is_absent(r) && ov->aufs_whiteouts))
-		return r;
-	return ov->aufs_whiteouts ? create_empty(dir_fd, WHITEOUT_OPAQUE) : 0;
+	/* Where attributes cannot be had the AUFS form serves those who read it. */
+	if (is_absent(r) && ov->aufs_whiteouts)
+		return create_empty(dir_fd, WHITEOUT_OPAQUE);
+	return r;
 }
 
 void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)

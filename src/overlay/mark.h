@@ -46,7 +46,7 @@ int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *val
  * read. */
 int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino);
 int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino);
-/* Makes an upper directory opaque, in each form that its readers want. */
+/* Makes an upper directory opaque. */
 int upper_set_opaque(struct overlay *ov, int dir_fd);
 /* Marks a directory whose entries do not all have inode numbers of their own. */
 void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
