@@ -15,7 +15,10 @@
 /* How long a child that was killed may take to go. */
 #define KILL_GRACE_MS 200
 
-/* Runs in the child: asks the server, whatever the kernel has cached. */
+/* Where the child keeps its two descriptors. */
+enum { CHILD_MOUNT = 0, CHILD_PIPE = 1 };
+
+/* Asks the server, whatever the kernel has cached. */
 static int stat_root(int mount_fd)
 {
 	struct statx stx;
@@ -23,6 +26,24 @@ static int stat_root(int mount_fd)
 	if (statx(mount_fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) < 0)
 		return errno;
 	return S_ISDIR(stx.stx_mode) ? 0 : ENOTDIR;
+}
+
+/*
+ * Keeps nothing open but what it needs: a copy of the FUSE descriptor would keep the
+ * connection alive, and with it this child; and whoever reads our standard
+ * error, as a container runtime does, would wait for its end.
+ */
+__attribute__((noreturn)) static void child_main(int mount_fd, int pipe_fd)
+{
+	unsigned char code = EIO;
+
+	mount_fd = fcntl(mount_fd, F_DUPFD, CHILD_PIPE + 1);
+	pipe_fd = fcntl(pipe_fd, F_DUPFD, CHILD_PIPE + 1);
+	if (dup2(mount_fd, CHILD_MOUNT) == CHILD_MOUNT && dup2(pipe_fd, CHILD_PIPE) == CHILD_PIPE) {
+		close_range(CHILD_PIPE + 1, ~0U, 0);
+		code = (unsigned char)stat_root(CHILD_MOUNT);
+	}
+	_exit(write(CHILD_PIPE, &code, 1) == 1 ? 0 : 1);
 }
 
 /*
@@ -38,11 +59,8 @@ static pid_t start_stat(int mount_fd, int *ret_pipe_fd)
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
-	if (pid == 0) {
-		unsigned char code = (unsigned char)stat_root(mount_fd);
-
-		_exit(write(pipe_fds[1], &code, 1) == 1 ? 0 : 1);
-	}
+	if (pid == 0)
+		child_main(mount_fd, pipe_fds[1]);
 	if (pid < 0)
 		pid = -errno;
 	close_keep_errno(pipe_fds[1]);
