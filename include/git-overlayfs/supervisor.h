@@ -15,8 +15,7 @@
  *       [--container=ID] [--debug] --source=TEXT... -- OPTIONS
  *
  * where --lock is workspace.lock_fd, each --source comes from source_to_text() in the order
- * of the layers, and OPTIONS is the text of an annotation with `owner=` in it. The record
- * was stored before, for the supervisor reads from it where the mount and the upper are.
+ * of the layers, and OPTIONS is the text of an annotation with `owner=` in it.
  *
  * A requester that vanishes before READY undoes the workspace. The requester's
  * half of the protocol (control_*) lies in src/host and links neither FUSE nor
@@ -53,14 +52,15 @@ struct supervisor_request {
 	const struct workspace_config *config;
 	struct source *sources; /* one for each layer of the configuration */
 	struct workspace *workspace;
-	struct workspace_info *info;
-	int control_fd;	 /* the supervisor's end */
-	int userns_fd;	 /* the daemon serves in this user namespace; -1: in ours */
-	int init_pidfd;	 /* the container's init; -1: none */
-	bool unmount;	 /* unmount info->mountpoint at the end (not in a container) */
-	bool plain_user; /* no namespaces to be had: Landlock and seccomp only */
-	bool foreground; /* keep standard error */
+	struct workspace_info *info; /* stored by the supervisor, with ids and commit, on OPENED */
+	int control_fd;		     /* the supervisor's end */
+	int userns_fd;		     /* the daemon serves in this user namespace; -1: in ours */
+	int init_pidfd;		     /* the container's init; -1: none */
+	bool unmount;		     /* unmount info->mountpoint at the end (not in a container) */
+	bool plain_user;	     /* no namespaces to be had: Landlock and seccomp only */
+	bool foreground;	     /* keep standard error */
 	bool debug;
+	int log_fd; /* where the log goes; -1: syslog, in the foreground standard error */
 };
 
 /*

@@ -118,6 +118,8 @@ int workspace_base_open(
 	_cleanup_free_ char *path = NULL;
 	int r;
 
+	if (env && !*env)
+		env = NULL;
 	/* Root of a user namespace has no right to the system's directory: then its own. */
 	if (geteuid() == 0 && !env) {
 		r = open_owned(base->system, create, which == WORKSPACE_RUN ? 0755 : 0700, ret_fd);

@@ -97,7 +97,11 @@ int workspace_find(const char *id_or_mountpoint, struct workspace_info *ret_info
 	int r;
 
 	if (config_id_is_valid(id_or_mountpoint)) {
-		r = read_by_id(id_or_mountpoint, ret_info, err);
+		struct error why = {0};
+
+		r = read_by_id(id_or_mountpoint, ret_info, &why);
+		if (r < 0 && r != -ENOENT && err)
+			*err = why;
 		if (r != -ENOENT)
 			return r;
 	}

@@ -26,5 +26,7 @@ int tree_remove(int parent_fd, const char *name);
 /* Reads workspace.json of an open record. */
 int workspace_info_read(
 	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err);
+/* Whether the upper of this id, below the state directory, was to outlive its workspace. */
+bool workspace_state_is_kept(int base_fd, const char *id);
 /* Whether somebody holds the lock of an open record. */
 bool workspace_is_locked(int run_fd);

@@ -108,8 +108,7 @@ static int find_state(struct workspace *ws, bool create, int *ret_base_fd, struc
 	return 0;
 }
 
-/* Whether the upper of this id was to outlive its workspace. */
-static bool state_is_kept(int base_fd, const char *id)
+bool workspace_state_is_kept(int base_fd, const char *id)
 {
 	char path[WORKSPACE_ID_MAX + 16];
 
@@ -128,7 +127,7 @@ static int clear_dead(struct workspace *ws, struct error *err)
 	r = find_state(ws, false, &base_fd, NULL);
 	if (r < 0)
 		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
-	if (state_is_kept(base_fd, ws->id))
+	if (workspace_state_is_kept(base_fd, ws->id))
 		return 0;
 	r = tree_remove(base_fd, ws->id);
 	free(steal_ptr(&ws->state_dir));

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+#include <git-overlayfs/session.h>
+
+#include "host/control.h"
+#include "util/cleanup.h"
+
+/* For the signal handler; set before signals are let through. */
+static struct session *running;
+
+static void on_terminate(int signal)
+{
+	session_stop(running);
+}
+
+/*
+ * SIGTERM ends the service, everything that a terminal sends is for the one who sits
+ * there, and passes by.
+ */
+static void set_signals(void (*on_term)(int))
+{
+	struct sigaction act = {.sa_handler = on_term};
+	sigset_t none;
+
+	sigaction(SIGTERM, &act, NULL);
+	act.sa_handler = SIG_IGN;
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+	sigaction(SIGQUIT, &act, NULL);
+	sigaction(SIGPIPE, &act, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A daemon whose supervisor has gone is watched by nobody. After the change of user. */
+static int die_with_supervisor(const struct daemon *daemon, struct error *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "PR_SET_PDEATHSIG");
+	if (getppid() != daemon->supervisor)
+		return error_set(err, ESRCH, EXIT_STATUS_FAILED, "the supervisor ended");
+	return 0;
+}
+
+static int prepare(struct daemon *daemon, struct session **ret_session, struct error *err)
+{
+	_cleanup_(places_release) struct places places = {0};
+	struct session_config config = {.debug = daemon->request->debug};
+	/* It loads libraries, which are not to be seen from the jail. */
+	int r = session_preload(err);
+
+	if (r == 0)
+		r = daemon_enter(daemon, &places, err);
+	if (r == 0)
+		r = die_with_supervisor(daemon, err);
+	if (r == 0)
+		r = daemon_lock(daemon, &places, err);
+	if (r == 0)
+		r = daemon_open(daemon, &places, err);
+	if (r < 0)
+		return r;
+	config.overlay = daemon->overlay;
+	return session_new(&config, ret_session, err);
+}
+
+/* Tells that everything is open, and waits for the mount. */
+static int wait_for_mount(struct daemon *daemon, int *ret_fuse_fd, struct error *err)
+{
+	struct control_opened opened = {.daemon = getpid()};
+	struct control_event event;
+	int r;
+
+	memcpy(opened.commit, daemon->commit, sizeof(opened.commit));
+	r = control_send_opened(daemon->control_fd, &opened, err);
+	if (r == 0)
+		r = control_receive(daemon->control_fd, -1, &event, err);
+	if (r < 0)
+		return r;
+	if (event.type != CONTROL_FUSE_FD)
+		return error_set(err, EPROTO, EXIT_STATUS_FAILED, "not the message that was due");
+	*ret_fuse_fd = event.fuse_fd;
+	return 0;
+}
+
+static int serve(struct daemon *daemon, struct session *session, struct error *err)
+{
+	int fuse_fd, r = wait_for_mount(daemon, &fuse_fd, err);
+
+	if (r < 0)
+		return r;
+	running = session;
+	set_signals(on_terminate);
+	r = session_serve(session, fuse_fd, err);
+	if (r < 0)
+		log_error("serving failed: %s", err->text);
+	return r;
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	struct session *session = NULL;
+	struct error err = {0};
+	int r;
+
+	/* Modes come from requests, whose umask the kernel has applied already. */
+	umask(0);
+	set_signals(SIG_DFL);
+	daemon->ids = daemon->request->config->ids;
+	daemon->view_upper_fd = daemon->view_work_fd = -1;
+	r = prepare(daemon, &session, &err);
+	if (r == 0)
+		r = serve(daemon, session, &err);
+	/* One who has gone need not be told. */
+	if (r < 0 && r != -EPIPE && control_send_failed(daemon->control_fd, &err, NULL) < 0)
+		log_error("%s", err.text);
+	set_signals(SIG_IGN);
+	session_free(session);
+	overlay_free(daemon->overlay);
+	return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+}

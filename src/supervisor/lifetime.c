@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lifetime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+#include <git-overlayfs/mount.h>
+
+#include "host/mountinfo.h"
+#include "host/rights.h"
+#include "util/cleanup.h"
+
+static int compare_ints(const void *a, const void *b)
+{
+	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+}
+
+/* Closes everything above standard error that is not in the list. */
+static void close_others(int *keep, size_t count)
+{
+	unsigned first = 3;
+
+	qsort(keep, count, sizeof(*keep), compare_ints);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < (int)first)
+			continue;
+		if ((unsigned)keep[i] > first)
+			close_range(first, (unsigned)keep[i] - 1, 0);
+		first = (unsigned)keep[i] + 1;
+	}
+	close_range(first, ~0u, 0);
+}
+
+static void close_foreign(const struct supervisor_request *request)
+{
+	size_t layers = request->config->layer_count, n = 0;
+	int *keep = calloc(6 + layers * (1 + SOURCE_ALTERNATES_MAX), sizeof(int));
+
+	/* Without memory what is open stays open; the rest will soon fail with a word. */
+	if (!keep)
+		return;
+	keep[n++] = request->control_fd;
+	keep[n++] = request->userns_fd;
+	keep[n++] = request->init_pidfd;
+	keep[n++] = request->log_fd;
+	keep[n++] = request->workspace->lock_fd;
+	keep[n++] = request->workspace->run_fd;
+	for (size_t i = 0; i < layers; i++) {
+		const struct source *source = &request->sources[i];
+
+		keep[n++] = source->dir.fd;
+		for (size_t k = 0; k < source->alternate_count; k++)
+			keep[n++] = source->alternates[k].fd;
+	}
+	close_others(keep, n);
+	free(keep);
+}
+
+/* `log_fd` takes standard error's place too, for what libraries write there. */
+static void replace_stdio(const struct supervisor_request *request)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* Whoever waits for the end of our output must get it, whatever /dev holds. */
+	if (null < 0)
+		null = open("/", O_PATH | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (request->log_fd >= 0)
+		dup2(request->log_fd, STDERR_FILENO);
+	else if (!request->foreground)
+		dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+static void open_log(const struct supervisor_request *request)
+{
+	/* Borrowed by the log for the life of the process. */
+	static char ident[WORKSPACE_ID_MAX + 32];
+	enum log_level level = request->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+
+	snprintf(ident, sizeof(ident), "git-overlayfs[%s]", request->workspace->id);
+	if (request->log_fd >= 0)
+		log_open(LOG_TARGET_FD, request->log_fd, ident, level);
+	else if (request->foreground)
+		log_open(LOG_TARGET_STDERR, -1, ident,
+			request->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING);
+	/* Without a syslog the lines go to /dev/null. */
+	else if (log_open(LOG_TARGET_SYSLOG, -1, ident, level) < 0)
+		log_open(LOG_TARGET_STDERR, -1, ident, level);
+}
+
+void lifetime_detach(const struct supervisor_request *request)
+{
+	struct sigaction act = {.sa_handler = SIG_DFL};
+
+	setsid();
+	umask(0022);
+	for (int signal = 1; signal < NSIG; signal++)
+		sigaction(signal, &act, NULL);
+	act.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &act, NULL);
+	/* So that nobody's directory is held, and no container's. Paths are absolute by now. */
+	if (chdir("/") < 0)
+		log_debug("chdir: %s", error_name(errno));
+	close_foreign(request);
+	replace_stdio(request);
+	open_log(request);
+}
+
+void lifetime_drop_rights(const struct supervisor_request *request)
+{
+	uint64_t needed = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
+			  1u << CAP_KILL;
+	int r;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	/* A plain user has no capabilities, and unmounts by a set-user-ID program. */
+	if (request->plain_user)
+		return;
+	/* In a container unmounting is not our task. */
+	if (request->unmount)
+		needed |= 1u << CAP_SYS_ADMIN;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	r = rights_keep_only(needed);
+	if (r < 0)
+		log_warning("cannot give up capabilities: %s", error_name(-r));
+}
+
+void lifetime_unmount(const char *mountpoint)
+{
+	struct error err = {0};
+	int r = mount_unmount(mountpoint, false, &err);
+
+	if (r == -EBUSY)
+		r = mount_unmount(mountpoint, true, &err);
+	if (r < 0 && r != -EINVAL)
+		log_warning("%s", err.text);
+}
+
+void lifetime_clean(struct supervisor_request *request)
+{
+	const char *mountpoint = request->info->mountpoint;
+	struct error err = {0};
+
+	/* Only a mount whose server has gone: meanwhile another one may stand there. */
+	if (request->unmount && *mountpoint && mountinfo_is_dead(mountpoint) &&
+		mount_unmount(mountpoint, true, &err) < 0)
+		log_warning("%s", err.text);
+	if (workspace_remove(request->workspace, request->info->keep, &err) < 0)
+		log_error("%s", err.text);
+	workspace_release(request->workspace);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a supervisor comes to stand alone, and what it leaves behind: nothing. */
+#pragma once
+
+#include <git-overlayfs/supervisor.h>
+
+/* A session of its own, no terminal, no descriptor of the requester's but those it needs. */
+void lifetime_detach(const struct supervisor_request *request);
+
+/* Gives up what is not needed to unmount, to kill and to clean. */
+void lifetime_drop_rights(const struct supervisor_request *request);
+
+/* Unmounts, lazily when it is in use. */
+void lifetime_unmount(const char *mountpoint);
+
+/* After the daemon's end: the mount, the upper unless it is kept, the record. */
+void lifetime_clean(struct supervisor_request *request);

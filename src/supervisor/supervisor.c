@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <git-overlayfs/supervisor.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <git-overlayfs/log.h>
+
+#include "daemon.h"
+#include "host/control.h"
+#include "lifetime.h"
+#include "upper.h"
+#include "util/cleanup.h"
+
+/* How long a workspace may outlive the container's init, or a SIGTERM. */
+#define GRACE_MS 5000
+/* How long the daemon may take to follow SIGTERM. */
+#define KILL_MS 2000
+
+enum phase {
+	PHASE_STARTING, /* until READY: a failure goes to the requester */
+	PHASE_LIVE,
+	PHASE_ENDING,	  /* the end has been asked for; at the deadline SIGTERM */
+	PHASE_TERMINATED, /* SIGTERM was sent; at the deadline SIGKILL */
+};
+
+struct supervisor {
+	struct supervisor_request *request;
+	struct upper_dirs upper;
+	enum phase phase;
+	pid_t daemon;
+	int control_fd; /* to the requester; -1: it has gone, or the workspace is live */
+	int daemon_fd;	/* to the daemon; -1: closed */
+	int daemon_pidfd;
+	int init_pidfd; /* -1: none, or it has ended already */
+	int signal_fd;
+	int64_t deadline; /* CLOCK_MONOTONIC in ms, -1: none */
+	bool daemon_has_ended;
+	int daemon_status;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void close_fd(int *fd)
+{
+	close_keep_errno(steal_fd(fd));
+}
+
+/* Until READY somebody waits for the outcome. */
+static void report_failure(struct supervisor *s, const struct error *err)
+{
+	if (s->phase == PHASE_STARTING && s->control_fd >= 0 &&
+		control_send_failed(s->control_fd, err, NULL) == 0)
+		return;
+	log_error("%s", err->text);
+}
+
+static void begin_end(struct supervisor *s, int grace_ms)
+{
+	if (s->phase >= PHASE_ENDING)
+		return;
+	s->phase = PHASE_ENDING;
+	s->deadline = now_ms() + grace_ms;
+}
+
+/* Undoes what was begun: nothing is mounted yet, or the requester unmounts. */
+static void give_up(struct supervisor *s)
+{
+	s->phase = PHASE_TERMINATED;
+	s->deadline = now_ms() + KILL_MS;
+	kill(s->daemon, SIGTERM);
+}
+
+static void on_deadline(struct supervisor *s)
+{
+	bool was_asked = s->phase == PHASE_TERMINATED;
+
+	log_info(was_asked ? "the daemon does not end, killing it"
+			   : "the mount is still in use, ending the daemon");
+	kill(s->daemon, was_asked ? SIGKILL : SIGTERM);
+	s->phase = PHASE_TERMINATED;
+	s->deadline = was_asked ? -1 : now_ms() + KILL_MS;
+}
+
+/* The record is complete before the requester hears of it, and mounts. */
+static int on_opened(struct supervisor *s, struct control_opened *opened, struct error *err)
+{
+	struct workspace_info *info = s->request->info;
+	int r;
+
+	opened->supervisor = info->supervisor = getpid();
+	opened->daemon = info->daemon = s->daemon;
+	free(info->commit);
+	info->commit = strdup(opened->commit);
+	r = workspace_store(s->request->workspace, info, err);
+	if (r < 0)
+		return r;
+	return control_send_opened(s->control_fd, opened, err);
+}
+
+static void on_daemon_message(struct supervisor *s)
+{
+	struct control_event event = {.fuse_fd = -1};
+	struct error err = {0};
+	int r = control_receive(s->daemon_fd, 0, &event, &err);
+
+	close_keep_errno(event.fuse_fd);
+	/* Its pidfd tells the rest. */
+	if (r == -EPIPE) {
+		close_fd(&s->daemon_fd);
+	} else if (r == 0 && event.type == CONTROL_OPENED && s->phase == PHASE_STARTING) {
+		if (on_opened(s, &event.opened, &err) < 0) {
+			report_failure(s, &err);
+			give_up(s);
+		}
+	} else if (r == 0 && event.type == CONTROL_FAILED) {
+		report_failure(s, &event.failure);
+		give_up(s);
+	} else if (r != -ETIMEDOUT) {
+		/* A daemon that talks nonsense may be in foreign hands. */
+		log_error("the daemon sent what it may not: %s", r < 0 ? err.text : "a wrong type");
+		give_up(s);
+	}
+}
+
+static void on_requester_message(struct supervisor *s)
+{
+	struct control_event event = {.fuse_fd = -1};
+	struct error err = {0};
+	int r = control_receive(s->control_fd, 0, &event, &err);
+
+	if (r == -ETIMEDOUT)
+		return;
+	if (r == 0 && event.type == CONTROL_FUSE_FD) {
+		r = control_send_fuse_fd(s->daemon_fd, event.fuse_fd, &err);
+		close_keep_errno(event.fuse_fd);
+		if (r == 0)
+			return;
+	} else if (r == 0 && event.type == CONTROL_READY) {
+		s->phase = PHASE_LIVE;
+		close_fd(&s->control_fd);
+		return;
+	}
+	close_fd(&s->control_fd);
+	give_up(s);
+}
+
+static void on_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
+		info.ssi_signo == SIGCHLD)
+		return;
+	log_info("signal %u, ending", info.ssi_signo);
+	if (s->phase == PHASE_STARTING) {
+		give_up(s);
+		return;
+	}
+	if (s->request->unmount)
+		lifetime_unmount(s->request->info->mountpoint);
+	begin_end(s, GRACE_MS);
+}
+
+static void on_daemon_end(struct supervisor *s)
+{
+	struct error err = {0};
+
+	while (waitpid(s->daemon, &s->daemon_status, 0) < 0 && errno == EINTR)
+		;
+	s->daemon_has_ended = true;
+	/* What it had to say comes first. */
+	while (s->daemon_fd >= 0 && s->phase == PHASE_STARTING)
+		on_daemon_message(s);
+	if (WIFSIGNALED(s->daemon_status))
+		error_set(&err, EIO, EXIT_STATUS_FAILED,
+			"the daemon was killed by signal %d (%s)%s", WTERMSIG(s->daemon_status),
+			sigabbrev_np(WTERMSIG(s->daemon_status)),
+			WTERMSIG(s->daemon_status) == SIGSYS
+				? ": a forbidden system call; --seccomp=trap names it"
+				: "");
+	else
+		error_set(&err, EIO, EXIT_STATUS_FAILED, "the daemon ended with status %d",
+			WEXITSTATUS(s->daemon_status));
+	if (s->phase == PHASE_STARTING || (s->phase == PHASE_LIVE && s->daemon_status != 0))
+		report_failure(s, &err);
+}
+
+static void on_init_end(struct supervisor *s)
+{
+	close_fd(&s->init_pidfd);
+	if (s->phase == PHASE_STARTING)
+		give_up(s);
+	else
+		begin_end(s, GRACE_MS);
+}
+
+/* One turn. poll() skips descriptors that are -1. */
+static int turn(struct supervisor *s)
+{
+	struct pollfd fds[] = {
+		{.fd = s->daemon_pidfd, .events = POLLIN},
+		{.fd = s->daemon_fd, .events = POLLIN},
+		{.fd = s->control_fd, .events = POLLIN},
+		{.fd = s->init_pidfd, .events = POLLIN},
+		{.fd = s->signal_fd, .events = POLLIN},
+	};
+	static void (*const handlers[])(struct supervisor *) = {
+		on_daemon_end, on_daemon_message, on_requester_message, on_init_end, on_signal};
+	int64_t left = s->deadline < 0 ? -1 : s->deadline - now_ms();
+	int n = poll(fds, 5, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (n == 0) {
+		on_deadline(s);
+		return 0;
+	}
+	/* One event a turn: a handler may close what the next one would read. */
+	for (size_t i = 0; i < 5; i++) {
+		if (fds[i].revents) {
+			handlers[i](s);
+			break;
+		}
+	}
+	return 0;
+}
+
+static int open_signals(struct supervisor *s, struct error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "signals");
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "signalfd");
+	return 0;
+}
+
+/* The daemon needs none of what the supervisor steers by, and must not hold its locks. */
+__attribute__((noreturn)) static void become_daemon(struct supervisor *s, int fd, pid_t parent)
+{
+	struct daemon daemon = {
+		.request = s->request,
+		.upper = &s->upper,
+		.control_fd = fd,
+		.supervisor = parent,
+	};
+
+	close_fd(&s->daemon_fd);
+	close_fd(&s->control_fd);
+	close_fd(&s->signal_fd);
+	close_fd(&s->init_pidfd);
+	close_fd(&s->request->workspace->lock_fd);
+	close_fd(&s->request->workspace->run_fd);
+	_exit(daemon_run(&daemon));
+}
+
+static int start_daemon(struct supervisor *s, struct error *err)
+{
+	pid_t parent = getpid();
+	int fds[2], r;
+
+	r = control_pair(fds, err);
+	if (r < 0)
+		return r;
+	s->daemon_fd = fds[0];
+	s->daemon = fork();
+	if (s->daemon == 0)
+		become_daemon(s, fds[1], parent);
+	close_keep_errno(fds[1]);
+	if (s->daemon < 0)
+		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "fork");
+	s->daemon_pidfd = pidfd_open(s->daemon, 0);
+	if (s->daemon_pidfd < 0) {
+		r = error_set_errno(err, errno, EXIT_STATUS_MACHINE, "pidfd_open");
+		kill(s->daemon, SIGKILL);
+		waitpid(s->daemon, NULL, 0);
+		return r;
+	}
+	return 0;
+}
+
+/* What only the daemon uses from here on. */
+static void drop_sources(struct supervisor_request *request)
+{
+	for (size_t i = 0; i < request->config->layer_count; i++)
+		source_release(&request->sources[i]);
+	close_fd(&request->userns_fd);
+}
+
+static int start(struct supervisor *s, struct error *err)
+{
+	int r = open_signals(s, err);
+
+	if (r == 0)
+		r = upper_dirs_open(s->request->config, s->request->sources, s->request->workspace,
+			&s->upper, err);
+	if (r == 0)
+		r = start_daemon(s, err);
+	drop_sources(s->request);
+	return r;
+}
+
+int supervisor_run(struct supervisor_request *request)
+{
+	struct supervisor s = {
+		.request = request,
+		.control_fd = request->control_fd,
+		.init_pidfd = request->init_pidfd,
+		.daemon_fd = -1,
+		.daemon_pidfd = -1,
+		.signal_fd = -1,
+		.deadline = -1,
+	};
+	struct error err = {0};
+	int r;
+
+	upper_dirs_init(&s.upper);
+	lifetime_detach(request);
+	r = start(&s, &err);
+	if (r == 0) {
+		lifetime_drop_rights(request);
+		while (r == 0 && !s.daemon_has_ended)
+			r = turn(&s);
+	} else {
+		report_failure(&s, &err);
+	}
+	lifetime_clean(request);
+	/* Only now: for the requester our end of the socket is the end of the undoing. */
+	close_fd(&s.control_fd);
+	return s.phase == PHASE_STARTING || (s.phase == PHASE_LIVE && s.daemon_status != 0)
+		       ? EXIT_STATUS_FAILED
+		       : EXIT_STATUS_OK;
+}
