@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <git-overlayfs/config.h>
+
+#include "command.h"
+#include "dead.h"
+#include "host/workspace-internal.h"
+#include "util/cleanup.h"
+
+struct collector {
+	bool dry_run;
+	struct workspace_info *found;
+	size_t count;
+};
+
+static const struct cli_option gc_options[] = {
+	{'n', "dry-run", NULL, "only say what would be removed"},
+	{0},
+};
+
+static int take_option(void *ctx, int key, const char *value, struct error *err)
+{
+	((struct collector *)ctx)->dry_run = true;
+	return 0;
+}
+
+static void collector_release(struct collector *collector)
+{
+	for (size_t i = 0; i < collector->count; i++)
+		workspace_info_release(&collector->found[i]);
+	free(collector->found);
+}
+
+static int collect(
+	struct collector *collector, const char *id, const char *mountpoint, const char *container)
+{
+	struct workspace_info *found =
+		reallocarray(collector->found, collector->count + 1, sizeof(*found));
+
+	if (!found)
+		return -ENOMEM;
+	collector->found = found;
+	found[collector->count++] = (struct workspace_info){
+		.id = strdup(id), .mountpoint = strdup(mountpoint), .container = strdup(container)};
+	found += collector->count - 1;
+	return found->id && found->mountpoint && found->container ? 0 : -ENOMEM;
+}
+
+static int collect_record(void *ctx, const struct workspace_info *info)
+{
+	return info->alive ? 0 : collect(ctx, info->id, info->mountpoint, info->container);
+}
+
+static bool has_record(int run_fd, const char *id)
+{
+	return run_fd >= 0 && faccessat(run_fd, id, F_OK, 0) == 0;
+}
+
+/* Uppers without a record, which a reboot took, and that nobody wanted to keep. */
+static int collect_uppers(struct collector *collector)
+{
+	_cleanup_free_ char *run = NULL, *state = NULL;
+	_cleanup_close_ int run_fd = -1;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int fd, r = 0;
+
+	if (workspace_base_open(WORKSPACE_STATE, false, &state, &fd, NULL) < 0)
+		return 0;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	if (workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, NULL) < 0)
+		run_fd = -1;
+	while (r == 0 && (entry = readdir(dir)))
+		if (config_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
+			!workspace_state_is_kept(fd, entry->d_name))
+			r = collect(collector, entry->d_name, "", "");
+	return r;
+}
+
+static int remove_found(const struct collector *collector, struct error *err)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < collector->count; i++) {
+		struct error why = {0};
+		int r = collector->dry_run ? 0 : dead_remove(&collector->found[i], &why);
+
+		if (r < 0 && r != -EBUSY && first == 0) {
+			*err = why;
+			first = r;
+		} else if (r == 0) {
+			printf("%s%s\n", collector->dry_run ? "would remove " : "removed ",
+				collector->found[i].id);
+		}
+	}
+	return first;
+}
+
+static int run_gc(int argc, char **argv, struct error *err)
+{
+	_cleanup_(collector_release) struct collector collector = {0};
+	int first, r;
+
+	r = cli_parse(argc, argv, &command_gc, take_option, &collector, &first, err);
+	if (r == 0 && first < argc)
+		r = error_set(err, EINVAL, EXIT_STATUS_USAGE, "gc takes no '%s'", argv[first]);
+	if (r == 0)
+		r = workspace_for_each(collect_record, &collector, err);
+	if (r == 0 && collect_uppers(&collector) < 0)
+		r = error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	if (r == 0)
+		r = remove_found(&collector, err);
+	return r < 0 ? err->status : EXIT_STATUS_OK;
+}
+
+const struct command command_gc = {
+	.name = "gc",
+	.arguments = "",
+	.help = "remove what dead workspaces have left",
+	.options = gc_options,
+	.run = run_gc,
+};

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <git-overlayfs/mount.h>
+#include <git-overlayfs/workspace.h>
+
+#include "command.h"
+#include "dead.h"
+#include "holders.h"
+#include "host/mountinfo.h"
+#include "util/cleanup.h"
+
+/* A supervisor has up to 7 s until it kills a daemon that does not end. */
+#define GONE_TIMEOUT_MS 15000
+
+enum { KEY_LAZY = 'l', KEY_ABORT = 256 };
+
+struct words {
+	bool lazy, abort;
+};
+
+static const struct cli_option umount_options[] = {
+	{KEY_LAZY, "lazy", NULL, "detach it now, even where it is in use"},
+	{KEY_ABORT, "abort", NULL, "cut the connection of a mount that is stuck"},
+	{0},
+};
+
+static int take_option(void *ctx, int key, const char *value, struct error *err)
+{
+	struct words *words = ctx;
+
+	words->lazy |= key == KEY_LAZY;
+	words->abort |= key == KEY_ABORT;
+	return 0;
+}
+
+/* What was written into the mount reaches the disk before its upper is let go. */
+static void flush(const char *mountpoint)
+{
+	_cleanup_close_ int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* A mount that cannot be opened has nothing that could be flushed. */
+	if (fd >= 0 && syncfs(fd) < 0)
+		errno = 0;
+}
+
+/* Every request that waits gets ECONNABORTED, and nobody is asked any more. */
+static int abort_connection(const struct workspace_info *info, struct error *err)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+	_cleanup_close_ int fd = -1;
+	char path[64];
+
+	if (mountinfo_find(info->mountpoint, &mount) < 0 || strcmp(mount.type, MOUNTINFO_OURS))
+		return 0;
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", mount.minor);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "1", 1) == 1)
+		return 0;
+	/* Without fusectl, or where it is not this user's: the daemon's death does the same. */
+	if (info->alive && info->daemon > 0 && kill(info->daemon, SIGKILL) == 0)
+		return 0;
+	return error_set_errno(err, errno, EXIT_STATUS_FAILED,
+		"cannot abort the connection of %s (mount -t fusectl none /sys/fs/fuse/connections)",
+		info->mountpoint);
+}
+
+static int busy(const char *mountpoint, struct error *err)
+{
+	char who[256];
+
+	holders_describe(mountpoint, who, sizeof(who));
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"%s is in use%s%s; end what uses it, or detach it with --lazy", mountpoint,
+		*who ? " by " : "", who);
+}
+
+static int unmount(const char *mountpoint, const struct words *words, struct error *err)
+{
+	bool lazy = words->lazy || words->abort;
+	int r;
+
+	if (!lazy)
+		flush(mountpoint);
+	r = mount_unmount(mountpoint, lazy, err);
+	return r == -EBUSY ? busy(mountpoint, err) : r;
+}
+
+static int wait_gone(
+	const struct workspace_info *info, const struct words *words, struct error *err)
+{
+	/* Who detaches does not wait for those who still use it. */
+	int r = workspace_wait_gone(info->id, words->lazy ? 500 : GONE_TIMEOUT_MS);
+
+	if (r == 0 || words->lazy)
+		return 0;
+	return error_set_errno(err, -r, EXIT_STATUS_FAILED,
+		"workspace %s is unmounted but does not end (supervisor %d)", info->id,
+		(int)info->supervisor);
+}
+
+static int end_workspace(
+	const struct workspace_info *info, const struct words *words, struct error *err)
+{
+	int r = 0;
+
+	if (!info->alive)
+		return dead_remove(info, err);
+	if (*info->container)
+		return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+			"workspace %s belongs to container %s; it ends with the container",
+			info->id, info->container);
+	if (words->abort)
+		r = abort_connection(info, err);
+	if (r == 0)
+		r = unmount(info->mountpoint, words, err);
+	/* Unmounted by somebody else, or the supervisor was quicker: it is on its way. */
+	if (r == -EINVAL || r == -ENOENT || (r < 0 && words->abort)) {
+		*err = (struct error){0};
+		r = 0;
+	}
+	return r == 0 ? wait_gone(info, words, err) : r;
+}
+
+/* A mount of ours whose record this user does not have. */
+static int unmount_unknown(const char *path, const struct words *words, struct error *err)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+	char resolved[PATH_MAX];
+
+	if (mountinfo_find(realpath(path, resolved) ? resolved : path, &mount) < 0 ||
+		strcmp(mount.type, MOUNTINFO_OURS))
+		return error_set(err, ENOENT, EXIT_STATUS_FAILED,
+			"no workspace is named or mounted at '%s'; git-overlayfs list shows them",
+			path);
+	*err = (struct error){0};
+	return unmount(mount.mountpoint, words, err);
+}
+
+static int run_umount(int argc, char **argv, struct error *err)
+{
+	_cleanup_(workspace_info_release) struct workspace_info info = {0};
+	struct words words = {0};
+	int first, r;
+
+	r = cli_parse(argc, argv, &command_umount, take_option, &words, &first, err);
+	if (r == 0 && argc - first != 1)
+		r = error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"write git-overlayfs umount MOUNTPOINT, or the id of a workspace");
+	if (r < 0)
+		return err->status;
+	r = workspace_find(argv[first], &info, err);
+	if (r == -ENOENT)
+		r = unmount_unknown(argv[first], &words, err);
+	else if (r == 0)
+		r = end_workspace(&info, &words, err);
+	return r < 0 ? err->status : EXIT_STATUS_OK;
+}
+
+const struct command command_umount = {
+	.name = "umount",
+	.arguments = "MOUNTPOINT|ID",
+	.help = "unmount a workspace, and wait until it has ended",
+	.options = umount_options,
+	.run = run_umount,
+};

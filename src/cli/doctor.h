@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the doctor looks at. Each probe tries the thing itself, and leaves nothing behind. */
+#pragma once
+
+enum finding_state { FINDING_OK, FINDING_WARN, FINDING_FAIL };
+
+struct finding {
+	enum finding_state state;
+	char text[400];	  /* what was found */
+	char remedy[400]; /* what to do about it; "" when nothing */
+};
+
+struct probe {
+	const char *name;
+	void (*look)(struct finding *finding);
+};
+
+/* Ended by a NULL name. */
+extern const struct probe doctor_probes[];
