@@ -126,27 +126,48 @@ static int open_pidfd(struct container *container, struct error *err)
 	return open_namespace(pid, "mnt", &container->mntns_fd, err);
 }
 
-/* The outside id of inside id 0, or of the first that is mapped. */
-static int mapped_root(pid_t pid, const char *name, unsigned *ret_id)
+/* What `id` of the container is for us; `map` is "uid_map" or "gid_map". -ENOENT: nothing. */
+static int map_id(const struct container *container, const char *map, uint32_t id, uint32_t *ret_id)
 {
-	unsigned inside, outside, count, lowest = 0;
+	unsigned inside, outside, count;
 	char path[64];
-	bool found = false;
-	FILE *map;
+	int r = -ENOENT;
+	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	map = fopen(path, "re");
-	if (!map)
-		return -errno;
-	while (fscanf(map, "%u %u %u", &inside, &outside, &count) == 3) { /* NOLINT(cert-err34-c) */
-		if (!found || inside == 0)
-			lowest = outside;
-		found = true;
+	if (container->userns_fd < 0) {
+		*ret_id = id;
+		return 0;
 	}
-	fclose(map);
-	if (!found)
-		return -ENOENT;
-	*ret_id = lowest;
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)container->state.pid, map);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (fscanf(file, "%u %u %u", &inside, &outside, &count) ==
+		3) { /* NOLINT(cert-err34-c) */
+		if (id < inside || id - inside >= count)
+			continue;
+		*ret_id = outside + (id - inside);
+		r = 0;
+	}
+	fclose(file);
+	return r;
+}
+
+int container_map_owner(const struct container *container, uint32_t uid, uint32_t gid,
+	uid_t *ret_uid, gid_t *ret_gid, struct error *err)
+{
+	int r = map_id(container, "uid_map", uid, ret_uid);
+
+	if (!r)
+		r = map_id(container, "gid_map", gid, ret_gid);
+	if (r == -ENOENT)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"owner %u:%u has no ids outside of the container's user namespace; choose "
+			"an owner= that the container maps",
+			uid, gid);
+	if (r < 0)
+		return error_set_errno(
+			err, -r, EXIT_STATUS_FAILED, "id maps of the container's user namespace");
 	return 0;
 }
 
@@ -155,19 +176,10 @@ static int open_userns(struct container *container, struct error *err)
 	pid_t pid = container->state.pid;
 	int r = namespace_is_shared(pid, "user");
 
-	if (r > 0) {
-		container->root_uid = geteuid();
-		container->root_gid = getegid();
-		return 0;
-	}
-	if (!r)
-		r = mapped_root(pid, "uid_map", &container->root_uid);
-	if (!r)
-		r = mapped_root(pid, "gid_map", &container->root_gid);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
 			"user namespace of the container's process, pid %d", (int)pid);
-	return open_namespace(pid, "user", &container->userns_fd, err);
+	return r > 0 ? 0 : open_namespace(pid, "user", &container->userns_fd, err);
 }
 
 /* In the child: the root file system as the container's mount namespace has it. */

@@ -66,8 +66,7 @@ struct container {
 	 * refuses the way by pidfd when the process is not dumpable, as those of runtimes.
 	 */
 	int mntns_fd;
-	int userns_fd;		  /* -1: the container shares ours */
-	uid_t root_uid, root_gid; /* the container's root, as ids of our user namespace */
+	int userns_fd; /* -1: the container shares ours */
 };
 
 void container_init(struct container *container);
@@ -75,6 +74,9 @@ void container_init(struct container *container);
 int container_read_config(struct container *container, struct error *err);
 /* Opens the process and its namespaces, and proves that it is this container's. */
 int container_open(struct container *container, struct error *err);
+/* What an owner in the container is outside of it, in our user namespace. */
+int container_map_owner(const struct container *container, uint32_t uid, uint32_t gid,
+	uid_t *ret_uid, gid_t *ret_gid, struct error *err);
 void container_release(struct container *container);
 
 /* True in the initial user namespace as root: annotations then need a policy file. */

@@ -211,14 +211,21 @@ int job_prepare(struct job *job, const struct job_context *context, struct error
 
 static int make_workspace(struct job *job, const struct container *container, struct error *err)
 {
-	int r = workspace_create(job->id, &job->workspace, err);
+	const struct workspace_config *config = &job->config;
+	uid_t uid;
+	gid_t gid;
+	int r = container_map_owner(
+		container, config->owner_uid, config->owner_gid, &uid, &gid, err);
 
+	if (!r)
+		r = workspace_create(job->id, &job->workspace, err);
 	if (r < 0)
 		return r;
 	job->has_workspace = true;
-	if (job->config.upper || job->config.read_only)
+	/* The root of the workspace is the upper's: it belongs to whom the files belong to. */
+	if (config->upper || config->read_only)
 		return 0;
-	return workspace_make_upper(&job->workspace, container->root_uid, container->root_gid, err);
+	return workspace_make_upper(&job->workspace, uid, gid, err);
 }
 
 static int mount_workspace(struct job *job, const struct job_context *context, struct error *err)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <git-overlayfs/mount.h>
@@ -65,7 +66,8 @@ static void undo(struct mounting *m)
 	char path[40];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->mount_fd);
-	mount_unmount(path, true, NULL);
+	/* By the descriptor, whatever lies at the target's path by now. */
+	umount2(path, MNT_DETACH);
 	close(m->mount_fd);
 	target_remove_made(m->rootfs_fd, m->request->target, m->existing);
 }

@@ -8,6 +8,8 @@ need fuse "workspaces are mounted in containers"
 hook=$BUILD_DIR/hooks/git-overlayfs-hook
 program=$BUILD_DIR/src/cli/git-overlayfs
 userns_first=300000
+# Where records and uppers are; the hook heeds no variables.
+record_dirs=(/run/git-overlayfs /var/lib/git-overlayfs)
 
 # json_list WORD...: a JSON list of strings
 json_list() {
@@ -42,8 +44,8 @@ make_rootfs() {
 	done
 }
 
-# write_probe FILE OWNER: a script that uses a workspace on /workspace as a job would. It
-# prints "probe done" at its end.
+# write_probe FILE OWNER: a script that uses a workspace of that owner (or of $PROBE_OWNER in the
+# container) on /workspace as a job would. It prints "probe done" at its end.
 write_probe() {
 	cat >"$1" <<-PROBE
 		#!/bin/sh
@@ -52,7 +54,7 @@ write_probe() {
 		equal() { [ "\$2" = "\$3" ] || fail "\$1: got '\$2', wanted '\$3'"; }
 		cd /workspace
 		equal "read" "\$(cat file.txt)" plain
-		equal "owner" "\$(stat -c %u:%g src/x.c)" "$2"
+		equal "owner" "\$(stat -c %u:%g src/x.c)" "\${PROBE_OWNER:-$2}"
 		equal "mode" "\$(stat -c %a run.sh)" 755
 		equal "script" "\$(./run.sh)" "hello from git"
 		echo new >new.txt
@@ -98,7 +100,7 @@ daemons() {
 is_clean() {
 	local left
 	if grep -q " $PWD/.* fuse\.git-overlayfs" /proc/self/mounts || [ -n "$(daemons)" ]; then return 1; fi
-	left=$(find /run/git-overlayfs /var/lib/git-overlayfs -mindepth 1 -maxdepth 1 -name "$1*" 2>/dev/null || :)
+	left=$(find "${record_dirs[@]}" -mindepth 1 -maxdepth 1 -name "$1*" 2>/dev/null || :)
 	[ -z "$left" ]
 }
 
@@ -110,7 +112,7 @@ expect_clean() {
 		tr '\0' ' ' <"/proc/$pid/cmdline"
 		echo
 	done
-	find /run/git-overlayfs /var/lib/git-overlayfs -mindepth 1 -maxdepth 1 -name "$2*" 2>/dev/null || :
+	find "${record_dirs[@]}" -mindepth 1 -maxdepth 1 -name "$2*" 2>/dev/null || :
 	fail "$1: this is left"
 }
 

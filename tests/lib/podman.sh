@@ -4,6 +4,10 @@
 # podman with a storage of its own below the test's directory: source it after engine.sh.
 
 podman_user=
+# podman wants a short path for its sockets.
+podman_dir=$(mktemp -d /tmp/govl.XXXXXX)
+on_exit rm -rf "$podman_dir"
+chmod 755 "$podman_dir"
 
 # podman_user: makes a user with subordinate ids, as which podman runs from here on
 podman_user() {
@@ -12,11 +16,14 @@ podman_user() {
 	on_exit remove_user "$name"
 	# Newer useradd gives subordinate ids by itself.
 	if ! grep -q "^$name:" /etc/subuid; then usermod --add-subuids 400000-465535 --add-subgids 400000-465535 "$name"; fi
-	mkdir -p home runtime
-	chown "$name:" home runtime
-	chmod 700 runtime
+	mkdir -p home "$podman_dir/runtime"
+	chown "$name:" home "$podman_dir/runtime"
+	chmod 700 "$podman_dir/runtime"
 	chmod 755 .
 	podman_user=$name
+	# Hooks are not told XDG_RUNTIME_DIR, and the user has not logged in.
+	record_dirs=("/tmp/git-overlayfs-$(id -u "$name")" "$PWD/home/.local/state/git-overlayfs")
+	on_exit rm -rf "${record_dirs[0]}"
 }
 
 remove_user() {
@@ -33,13 +40,13 @@ no_process_of() {
 
 # podman_run ARG...: podman, for at most so long
 podman_run() {
-	local words=(--root "$PWD/storage" --runroot "$PWD/run" --tmpdir "$PWD/tmp" --storage-driver vfs
+	local words=(--root "$podman_dir/storage" --runroot "$podman_dir/run" --tmpdir "$podman_dir/tmp" --storage-driver vfs
 		--cgroup-manager cgroupfs --events-backend none)
 	if [ -n "${podman_hooks_dir:-}" ]; then words+=(--hooks-dir "$podman_hooks_dir"); fi
 	set -- env "CONTAINERS_CONF=$PWD/containers.conf" podman "${words[@]}" "$@"
 	if [ -n "$podman_user" ]; then
 		set -- setpriv --reuid "$podman_user" --regid "$podman_user" --init-groups \
-			env -i "HOME=$PWD/home" "XDG_RUNTIME_DIR=$PWD/runtime" "PATH=$PATH" "${@:2}"
+			env -i "HOME=$PWD/home" "XDG_RUNTIME_DIR=$podman_dir/runtime" "PATH=$PATH" "${@:2}"
 	fi
 	timeout -k 5 100 "$SOURCE_DIR/tests/lib/cgroup2-view" "$@"
 }
@@ -51,25 +58,24 @@ podman_image() {
 	write_probe rootfs/probe.sh 0:0
 	tar --owner=0 --group=0 -C rootfs -cf rootfs.tar .
 	rm -rf rootfs
-	mkdir -p storage run tmp
-	if [ -n "$podman_user" ]; then
-		chown "$podman_user:" storage run tmp
-		chmod 644 rootfs.tar
-	fi
+	mkdir "$podman_dir"/{storage,run,tmp}
+	if [ -n "$podman_user" ]; then chown "$podman_user:" "$podman_dir"/{storage,run,tmp}; fi
 	on_exit remove_storage
 	podman_run import -q rootfs.tar localhost/job:1 >/dev/null
 }
 
-# Layers of a user's storage belong to subordinate ids; root may remove them.
+# podman's pause process ends, so that the user namespace and its mounts do.
 remove_storage() {
 	podman_run system migrate >/dev/null 2>&1
-	rm -rf storage
+	rm -rf "$podman_dir/storage"
 }
 
 # podman_hooks root|user: a hooks.d directory for annotations; root's needs a policy
 podman_hooks() {
-	local args=(git-overlayfs-hook "--program=$program")
+	local args=(git-overlayfs-hook "--program=$program" "--log=$PWD/hook.log")
 	mkdir -p hooks.d
+	: >hook.log
+	chmod 666 hook.log
 	if [ "$1" = root ]; then
 		printf '{"allow":[{"repositories":["%s/*"],"targets":["/workspace"]}]}' "$PWD" >policy.json
 		args+=("--policy=$PWD/policy.json")
@@ -88,10 +94,11 @@ podman_hooks() {
 # podman_job OPTION...: a container with a workspace by annotation runs the probe to its end
 podman_job() {
 	local text status=0
-	rm -f tmp/cid
-	text=$(podman_run run --rm --cidfile tmp/cid --network=none --cgroups=disabled "$@" \
-		--annotation "org.git-overlayfs.mount=$PWD/repo.git@main,target=/workspace" \
+	rm -f "$podman_dir/tmp/cid"
+	# podman before 5.0 splits annotations at commas.
+	text=$(podman_run run --rm --cidfile "$podman_dir/tmp/cid" --network=none --cgroups=disabled "$@" \
+		--annotation "org.git-overlayfs.mount=$PWD/repo.git@main;target=/workspace" \
 		localhost/job:1 /probe.sh 2>&1 </dev/null) || status=$?
-	if [ "$status" != 0 ] || [ "${text##*$'\n'}" != "probe done" ]; then fail "podman run $*: exit $status: $text"; fi
-	expect_clean "podman run $*" "$(cat tmp/cid)"
+	if [ "$status" != 0 ] || [ "${text##*$'\n'}" != "probe done" ]; then fail "podman run $*: exit $status: $text $(cat hook.log)"; fi
+	expect_clean "podman run $*" "$(cat "$podman_dir/tmp/cid")"
 }

@@ -86,7 +86,7 @@ static void options_round_trip(void **state)
 		if (config_parse_options(&a, rows[i], CONFIG_ORIGIN_ANNOTATION, &err) < 0)
 			fail_msg("'%s': %s", rows[i], err.text);
 		assert_int_equal(supervise_options(&a, &first, &err), 0);
-		if (config_parse_options(&b, first, CONFIG_ORIGIN_COMMAND, &err) < 0)
+		if (config_parse_options(&b, first, CONFIG_ORIGIN_ANNOTATION, &err) < 0)
 			fail_msg("'%s' became '%s': %s", rows[i], first, err.text);
 		assert_int_equal(supervise_options(&b, &second, &err), 0);
 		assert_string_equal(first, second);
