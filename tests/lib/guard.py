@@ -4,13 +4,15 @@
 
 usage: guard.py [--timeout S] [--grace S] [--mounts all|own] --result FILE --log FILE PROGRAM [ARG...]
 
-The test runs in a fresh directory, in a session of its own, with a time-out.
-Afterwards no descendant, no mount, no workspace record of the system's run and
-state directories and no change of /dev/fuse may be left of it; what is left is named,
-removed, and fails the test. The result file gets "STATUS<tab>SECONDS<tab>REASON".
+The test runs in a fresh directory, in a session of its own, with a time-out. As
+root it also gets a mount namespace, a /dev/fuse and the system's run and state
+directories of its own, so that tests of several people do not meet. Afterwards no
+descendant, no mount, no workspace record and no change of /dev/fuse may be left of
+it; what is left is named, removed, and fails the test. The result file gets
+"STATUS<tab>SECONDS<tab>REASON".
 
---mounts own looks only at mounts below the test's directory: for tests that run
-beside others.
+--mounts own stays in the namespace of the caller and looks only at mounts below
+the test's directory: for tests that mount nothing.
 """
 import argparse
 import ctypes
@@ -26,6 +28,8 @@ import tempfile
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 1 << 12, 1 << 14, 1 << 18, 1 << 20
 MNT_FORCE, MNT_DETACH, UMOUNT_NOFOLLOW = 1, 2, 8
 SKIP = 77
 RECORDS = ("/run/git-overlayfs", "/var/lib/git-overlayfs")
@@ -83,6 +87,48 @@ def fuse_device():
 	return (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid)
 
 
+def mount(source, target, kind, flags):
+	if LIBC.mount(os.fsencode(source), os.fsencode(target), os.fsencode(kind), flags, None) != 0:
+		number = ctypes.get_errno()
+		raise OSError(number, os.strerror(number), target)
+
+
+def root_is_shared():
+	with open("/proc/self/mountinfo", "rb") as f:
+		return any(b" shared:" in line for line in f if line.split(b" ")[4] == b"/")
+
+
+def isolate(base):
+	"""A mount namespace of our own, with the propagation of the old one, and private copies of
+	what is the machine's. Returns the mountpoints."""
+	was_shared = root_is_shared()
+	if LIBC.unshare(CLONE_NEWNS) != 0:
+		raise OSError(ctypes.get_errno(), "unshare")
+	mount("none", "/", "none", MS_REC | MS_PRIVATE)
+	if was_shared:
+		mount("none", "/", "none", MS_REC | MS_SHARED)
+	points = []
+	for number, directory in enumerate(RECORDS):
+		os.makedirs(directory, exist_ok=True)
+		st = os.stat(directory)
+		own = f"{base}/records{number}"
+		os.mkdir(own)
+		os.chmod(own, stat.S_IMODE(st.st_mode))
+		mount(own, directory, "none", MS_BIND)
+		points.append(directory)
+	if os.path.exists("/dev/fuse"):
+		st = os.stat("/dev/fuse")
+		os.mkdir(f"{base}/dev")
+		mount("tmpfs", f"{base}/dev", "tmpfs", 0)
+		points.append(f"{base}/dev")
+		os.mknod(f"{base}/dev/fuse", st.st_mode, st.st_rdev)
+		os.chmod(f"{base}/dev/fuse", stat.S_IMODE(st.st_mode))
+		os.chown(f"{base}/dev/fuse", st.st_uid, st.st_gid)
+		mount(f"{base}/dev/fuse", "/dev/fuse", "none", MS_BIND)
+		points.append("/dev/fuse")
+	return points
+
+
 def signal_pid(pid, number):
 	try:
 		os.kill(pid, number)
@@ -127,6 +173,8 @@ class Guard:
 		os.chmod(self.base, 0o755)
 		for name in ("cwd", "home", "run", "state"):
 			os.mkdir(f"{self.base}/{name}", 0o755)
+		self.is_isolated = args.mounts == "all" and os.geteuid() == 0
+		self.own_mounts = isolate(self.base) if self.is_isolated else []
 		self.mounts, self.records, self.fuse = mounts(), records(), fuse_device()
 		self.log = open(args.log, "ab", buffering=0)
 
@@ -205,8 +253,11 @@ class Guard:
 			self.problems.append("interrupted")
 		self.end_processes()
 		self.end_mounts()
-		self.check_records()
-		self.check_fuse()
+		if self.is_isolated:
+			self.check_records()
+			self.check_fuse()
+		for point in reversed(self.own_mounts):
+			LIBC.umount2(os.fsencode(point), MNT_DETACH | UMOUNT_NOFOLLOW)
 		if not remove_tree(self.base):
 			self.problems.append(f"left files that cannot be removed: {self.base}")
 
@@ -229,31 +280,24 @@ class Guard:
 	def end_mounts(self):
 		after = mounts()
 		new = {i: p for i, p in after.items() if i not in self.mounts}
-		if self.args.mounts == "own":
+		if not self.is_isolated:
 			new = {i: p for i, p in new.items() if p.startswith(self.base + "/")}
 		if new:
 			self.problems.append("left a mount: " + ", ".join(sorted(new.values())))
 		for point in sorted(new.values(), key=len, reverse=True):
 			unmount(point)
 		gone = [p for i, p in self.mounts.items() if i not in after]
-		if gone and self.args.mounts == "all":
+		if gone and self.is_isolated:
 			self.problems.append("took a mount away: " + ", ".join(sorted(gone)))
 
 	def check_records(self):
-		if self.args.mounts == "own":
-			return
 		for path in sorted(records() - self.records):
 			self.problems.append(f"left a workspace: {path}")
-			remove_tree(path)
 
 	def check_fuse(self):
 		now = fuse_device()
-		if now == self.fuse or self.args.mounts == "own":
-			return
-		self.problems.append(f"changed /dev/fuse from {self.fuse} to {now}")
-		if self.fuse and now:
-			os.chmod("/dev/fuse", self.fuse[0])
-			os.chown("/dev/fuse", self.fuse[1], self.fuse[2])
+		if now != self.fuse:
+			self.problems.append(f"changed /dev/fuse from {self.fuse} to {now}")
 
 	def verdict(self):
 		reason = "; ".join(dict.fromkeys(self.problems))
