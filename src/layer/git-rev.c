@@ -10,6 +10,7 @@
 
 #include <git2/sys/repository.h>
 
+#include "layer/git-odb.h"
 #include "util/cleanup.h"
 
 static int library_result;
@@ -63,6 +64,11 @@ static void cleanup_repositoryp(git_repository **repository)
 	git_repository_free(*repository);
 }
 
+static void cleanup_odbp(git_odb **odb)
+{
+	git_odb_free(*odb);
+}
+
 static void cleanup_objectp(git_object **object)
 {
 	git_object_free(*object);
@@ -92,16 +98,17 @@ static int open_failed(const char *label, int code, struct error *err)
 		"%s: the repository's format is not supported: %s", label, message);
 }
 
-static int open_repository(const char *git_dir, const char *label, git_odb *odb,
+static int open_repository(const char *git_dir, const char *label, struct object_store *store,
 	git_repository **ret_repository, struct error *err)
 {
 	_cleanup_(cleanup_repositoryp) git_repository *repository = NULL;
+	_cleanup_(cleanup_odbp) git_odb *odb = store_odb_new(store);
 	const unsigned flags = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE |
 			       GIT_REPOSITORY_OPEN_NO_DOTGIT;
 	int r = git_repository_open_ext(&repository, git_dir, flags, NULL);
 
 	if (r == 0)
-		r = git_repository_set_odb(repository, odb);
+		r = odb ? git_repository_set_odb(repository, odb) : GIT_ERROR;
 	if (r < 0)
 		return open_failed(label, r, err);
 	*ret_repository = steal_ptr(&repository);
@@ -198,8 +205,8 @@ static char *spell_out_head(const char *rev)
 	return asprintf(&text, "HEAD%s", rev + 1) < 0 ? NULL : text;
 }
 
-int revision_resolve(const struct layer_config *config, const char *label, git_odb *odb,
-	struct revision *ret_revision, struct error *err)
+int revision_resolve(const struct layer_config *config, const char *label,
+	struct object_store *store, struct revision *ret_revision, struct error *err)
 {
 	_cleanup_(cleanup_repositoryp) git_repository *repository = NULL;
 	_cleanup_(cleanup_objectp) git_object *object = NULL;
@@ -209,7 +216,7 @@ int revision_resolve(const struct layer_config *config, const char *label, git_o
 
 	if (!rev)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	r = open_repository(config->git_dir, label, odb, &repository, err);
+	r = open_repository(config->git_dir, label, store, &repository, err);
 	if (r < 0)
 		return r;
 	r = git_revparse_single(&object, repository, rev);

@@ -7,6 +7,8 @@
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/layer.h>
 
+#include "layer/git-store.h"
+
 /* Makes libgit2 ready; may be called again. -ENOTSUP for one without threads. */
 int object_library_init(struct error *err);
 
@@ -17,6 +19,6 @@ struct revision {
 	int64_t time; /* the commit's; 0 for a tree alone */
 };
 
-/* `label` names the repository in messages. Reads through `odb`. */
-int revision_resolve(const struct layer_config *config, const char *label, git_odb *odb,
-	struct revision *ret_revision, struct error *err);
+/* `label` names the repository in messages. */
+int revision_resolve(const struct layer_config *config, const char *label,
+	struct object_store *store, struct revision *ret_revision, struct error *err);

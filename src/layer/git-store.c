@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <git2/odb_backend.h>
 #include <git2/sys/odb_backend.h>
 
 #include <git-overlayfs/log.h>
 
+#include "layer/git-loose.h"
 #include "layer/git-pack.h"
 #include "util/cleanup.h"
 #include "util/lock.h"
@@ -29,10 +29,9 @@ struct pack_list {
 };
 
 struct object_store {
-	char **dirs;		 /* immutable after open, as the next three */
-	git_odb_backend **loose; /* one for each directory; the odb's */
+	char **dirs;		 /* immutable after open, as the next two */
+	git_odb_backend **loose; /* one for each directory */
 	size_t dir_count;
-	git_odb *odb;
 	_Atomic(struct pack_list *) packs;
 	atomic_size_t last_found; /* objects that are wanted together lie together */
 	struct mutex scan_lock;	  /* one thread at a time looks for new packs */
@@ -192,9 +191,11 @@ void object_store_close(struct object_store *store)
 		older = list->older;
 		free(list);
 	}
-	git_odb_free(store->odb);
-	for (size_t i = 0; i < store->dir_count; i++)
+	for (size_t i = 0; i < store->dir_count; i++) {
+		if (store->loose[i])
+			store->loose[i]->free(store->loose[i]);
 		free(store->dirs[i]);
+	}
 	free(store->dirs);
 	free(store->loose);
 	mutex_destroy(&store->scan_lock);
@@ -209,20 +210,13 @@ static void cleanup_storep(struct object_store **store)
 static int add_directory(struct object_store *store, const char *path)
 {
 	size_t i = store->dir_count;
-	git_odb_backend *backend;
 
 	store->dirs[i] = strdup(path);
 	if (!store->dirs[i])
 		return -ENOMEM;
 	store->dir_count++;
-	if (git_odb_backend_loose(&backend, path, -1, 0, 0, 0) < 0)
-		return -ENOMEM;
-	if (git_odb_add_backend(store->odb, backend, 1) < 0) {
-		backend->free(backend);
-		return -ENOMEM;
-	}
-	store->loose[i] = backend;
-	return 0;
+	store->loose[i] = loose_backend_new(path);
+	return store->loose[i] ? 0 : -ENOMEM;
 }
 
 static int add_directories(struct object_store *store, const char *const *object_dirs)
@@ -234,7 +228,7 @@ static int add_directories(struct object_store *store, const char *const *object
 		count++;
 	store->dirs = calloc(count + 1, sizeof(*store->dirs));
 	store->loose = calloc(count + 1, sizeof(*store->loose));
-	if (!store->dirs || !store->loose || git_odb_new(&store->odb) < 0)
+	if (!store->dirs || !store->loose)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = add_directory(store, object_dirs[i]);
@@ -274,11 +268,6 @@ int object_store_open(
 	return 0;
 }
 
-git_odb *object_store_odb(struct object_store *store)
-{
-	return store->odb;
-}
-
 /* --- reading --- */
 
 /* One read of one object, tried on one backend after the other. */
@@ -304,7 +293,7 @@ static bool is_valid(struct request *request, git_object_t type)
 {
 	git_oid actual;
 
-	if (type != request->type) {
+	if (request->type != GIT_OBJECT_ANY && type != request->type) {
 		blame(request, "is of another type than its name says");
 		return false;
 	}
@@ -342,6 +331,7 @@ static bool try_backend(struct request *request, git_odb_backend *backend)
 		return false;
 	}
 	request->size = request->bytes.size = size;
+	request->bytes.type = type;
 	request->bytes.backend = backend;
 	if (is_valid(request, type))
 		return true;
@@ -411,4 +401,50 @@ int object_store_read_size(struct object_store *store, const git_oid *id, git_ob
 	if (r == 0)
 		*ret_size = request.size;
 	return r;
+}
+
+/* --- abbreviated ids --- */
+
+struct prefix_search {
+	const git_oid *prefix;
+	size_t length;
+	git_oid found;
+	bool has_found;
+};
+
+/* 0 to go on, GIT_EAMBIGUOUS. A backend that fails has nothing to offer. */
+static int search_backend(struct prefix_search *search, git_odb_backend *backend)
+{
+	git_oid id;
+	int r = backend->exists_prefix(&id, backend, search->prefix, search->length);
+
+	if (r == GIT_EAMBIGUOUS)
+		return r;
+	if (r < 0)
+		return 0;
+	if (search->has_found && !git_oid_equal(&id, &search->found))
+		return GIT_EAMBIGUOUS;
+	search->found = id;
+	search->has_found = true;
+	return 0;
+}
+
+int object_store_find_prefix(
+	struct object_store *store, const git_oid *prefix, size_t length, git_oid *ret_id)
+{
+	const struct pack_list *list = atomic_load(&store->packs);
+	struct prefix_search search = {.prefix = prefix, .length = length};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->count; i++)
+		if (list->packs[i]->backend)
+			r = search_backend(&search, list->packs[i]->backend);
+	for (size_t i = 0; r == 0 && i < store->dir_count; i++)
+		r = search_backend(&search, store->loose[i]);
+	if (r < 0)
+		return r;
+	if (!search.has_found)
+		return GIT_ENOTFOUND;
+	*ret_id = search.found;
+	return 0;
 }

@@ -29,6 +29,7 @@ struct object_cause {
 struct object_bytes {
 	void *data;
 	size_t size;
+	git_object_t type;
 	struct git_odb_backend *backend;
 };
 
@@ -41,13 +42,17 @@ int object_store_open(
 	const char *const *object_dirs, struct object_store **ret_store, struct error *err);
 void object_store_close(struct object_store *store); /* NULL is fine */
 
-/* What resolving a revision needs; borrowed. It does not see packs that came later. */
-git_odb *object_store_odb(struct object_store *store);
-
-/* 0, or -EIO and the cause: missing, corrupt, of another type. */
+/* 0, or -EIO and the cause: missing, corrupt, of another type (GIT_OBJECT_ANY: any will do). */
 int object_store_read(struct object_store *store, const git_oid *id, git_object_t type,
 	struct object_bytes *ret_bytes, struct object_cause *ret_cause);
 void object_bytes_release(struct object_bytes *bytes); /* idempotent; before the store is closed */
+
+/*
+ * The id that begins with the `length` digits of `prefix`: 0, GIT_ENOTFOUND or
+ * GIT_EAMBIGUOUS.
+ */
+int object_store_find_prefix(
+	struct object_store *store, const git_oid *prefix, size_t length, git_oid *ret_id);
 
 /* The size, without inflating the object, and without verifying its id. */
 int object_store_read_size(struct object_store *store, const git_oid *id, git_object_t type,

@@ -237,7 +237,7 @@ static int open_objects(struct git_layer *self, const struct layer_config *confi
 
 	if (r < 0)
 		return error_prefix(err, "%s", label);
-	r = revision_resolve(config, label, object_store_odb(self->store), &self->revision, err);
+	r = revision_resolve(config, label, self->store, &self->revision, err);
 	if (r < 0)
 		return r;
 	self->trees = object_cache_new(TREES_KEPT);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The cache of inflated objects: one load for many, bounds, failures. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "layer/git-cache.h"
+
+struct source {
+	atomic_int loads;
+	unsigned delay; /* microseconds */
+	int result;
+	size_t size;
+};
+
+static int load(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause)
+{
+	struct source *source = arg;
+
+	atomic_fetch_add(&source->loads, 1);
+	usleep(source->delay);
+	if (source->result < 0) {
+		snprintf(ret_cause->text, sizeof(ret_cause->text), "because");
+		return source->result;
+	}
+	ret_content->data = calloc(1, source->size + 1);
+	ret_content->size = source->size;
+	memset(ret_content->data, id->id[0], source->size);
+	ret_content->fd = -1;
+	return 0;
+}
+
+static git_oid id_of(unsigned number)
+{
+	git_oid id = {{0}};
+
+	memcpy(id.id, &number, sizeof(number));
+	return id;
+}
+
+static struct cached_object *get(struct object_cache *cache, unsigned number, struct source *source)
+{
+	struct cached_object *object;
+	struct object_cause cause;
+	git_oid id = id_of(number);
+
+	assert_int_equal(object_cache_get(cache, &id, load, source, &object, &cause), 0);
+	return object;
+}
+
+static void kept_within_the_limit(void **state)
+{
+	struct source source = {.size = 1000};
+	struct object_cache *cache = object_cache_new(10000);
+
+	for (unsigned i = 0; i < 100; i++)
+		cached_object_put(get(cache, i, &source));
+	assert_int_equal(source.loads, 100);
+	assert_true(object_cache_bytes(cache) <= 10000);
+	assert_true(object_cache_bytes(cache) >= 5000);
+	cached_object_put(get(cache, 99, &source));
+	assert_int_equal(source.loads, 100);
+	cached_object_put(get(cache, 0, &source));
+	assert_int_equal(source.loads, 101);
+	object_cache_close(cache);
+}
+
+static void held_objects_stay_and_outlive_the_cache(void **state)
+{
+	struct source source = {.size = 1000};
+	struct object_cache *cache = object_cache_new(0);
+	struct cached_object *held[50];
+
+	for (unsigned i = 0; i < 50; i++)
+		held[i] = get(cache, i, &source);
+	for (unsigned i = 0; i < 50; i++) {
+		struct cached_object *again = get(cache, i, &source);
+
+		assert_ptr_equal(again, held[i]);
+		cached_object_put(again);
+	}
+	assert_int_equal(source.loads, 50);
+	object_cache_close(cache);
+	for (unsigned i = 0; i < 50; i++) {
+		const struct object_content *content = cached_object_content(held[i]);
+
+		assert_int_equal(((const unsigned char *)content->data)[999], i);
+		cached_object_put(held[i]);
+	}
+}
+
+static void a_failure_is_not_remembered(void **state)
+{
+	struct source source = {.size = 10, .result = -EIO};
+	struct object_cache *cache = object_cache_new(10000);
+	struct cached_object *object;
+	struct object_cause cause = {""};
+	git_oid id = id_of(1);
+
+	for (int i = 1; i <= 2; i++) {
+		assert_int_equal(
+			object_cache_get(cache, &id, load, &source, &object, &cause), -EIO);
+		assert_string_equal(cause.text, "because");
+		assert_int_equal(source.loads, i);
+	}
+	assert_int_equal(object_cache_bytes(cache), 0);
+	source.result = 0;
+	cached_object_put(get(cache, 1, &source));
+	assert_int_equal(source.loads, 3);
+	object_cache_close(cache);
+}
+
+#define THREADS 8
+
+struct worker {
+	struct object_cache *cache;
+	struct source *source;
+	int result;
+	const void *data;
+};
+
+static void *ask(void *arg)
+{
+	struct worker *worker = arg;
+	struct cached_object *object;
+	struct object_cause cause;
+	git_oid id = id_of(7);
+
+	worker->result =
+		object_cache_get(worker->cache, &id, load, worker->source, &object, &cause);
+	if (worker->result == 0) {
+		worker->data = cached_object_content(object)->data;
+		cached_object_put(object);
+	}
+	return NULL;
+}
+
+static void ask_at_once(struct source *source, struct worker workers[THREADS])
+{
+	struct object_cache *cache = object_cache_new(100000);
+	pthread_t ids[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.cache = cache, .source = source};
+		assert_int_equal(pthread_create(&ids[i], NULL, ask, &workers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(ids[i], NULL);
+	object_cache_close(cache);
+}
+
+static void one_load_for_all_who_ask(void **state)
+{
+	struct source source = {.size = 100, .delay = 200000};
+	struct worker workers[THREADS];
+
+	ask_at_once(&source, workers);
+	assert_int_equal(source.loads, 1);
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(workers[i].result, 0);
+		assert_ptr_equal(workers[i].data, workers[0].data);
+	}
+}
+
+static void one_failure_for_all_who_wait(void **state)
+{
+	struct source source = {.delay = 200000, .result = -EIO};
+	struct worker workers[THREADS];
+
+	ask_at_once(&source, workers);
+	assert_true(source.loads < THREADS);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(workers[i].result, -EIO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kept_within_the_limit),
+		cmocka_unit_test(held_objects_stay_and_outlive_the_cache),
+		cmocka_unit_test(a_failure_is_not_remembered),
+		cmocka_unit_test(one_load_for_all_who_ask),
+		cmocka_unit_test(one_failure_for_all_who_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
