@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,7 +84,7 @@ static void look_at_idmap(struct finding *finding)
 	struct error err = {0};
 	int r;
 
-	if (!rights_has(CAP_SYS_ADMIN)) {
+	if (!rights_has_admin()) {
 		find(finding, FINDING_OK, "", "idmapped mounts: only root can try");
 		return;
 	}

@@ -2,7 +2,6 @@
 #include "mount-request.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,8 +18,8 @@ enum mount_way mount_way_find(void)
 	_cleanup_close_ int fd = fsopen("fuse", FSOPEN_CLOEXEC);
 
 	if (fd >= 0 || errno != EPERM)
-		return rights_has(CAP_SYS_ADMIN) ? MOUNT_WAY_DIRECT : MOUNT_WAY_FUSERMOUNT;
-	return rights_has(CAP_SYS_ADMIN) ? MOUNT_WAY_USERNS : MOUNT_WAY_FUSERMOUNT;
+		return rights_has_admin() ? MOUNT_WAY_DIRECT : MOUNT_WAY_FUSERMOUNT;
+	return rights_has_admin() ? MOUNT_WAY_USERNS : MOUNT_WAY_FUSERMOUNT;
 }
 
 bool mount_allow_other(void)

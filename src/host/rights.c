@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,25 +15,26 @@ static int get(struct __user_cap_data_struct data[2])
 	return syscall(SYS_capget, &header, data) < 0 ? -errno : 0;
 }
 
-bool rights_has(int capability)
+bool rights_has_admin(void)
 {
 	struct __user_cap_data_struct data[2];
 
-	return get(data) == 0 && (data[capability / 32].effective & (1u << (capability % 32)));
+	return get(data) == 0 && (data[0].effective & (1u << CAP_SYS_ADMIN));
 }
 
-int rights_keep_only(uint64_t mask)
+int rights_keep_to_clean(bool unmount)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	uint32_t mask = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
+			1u << CAP_KILL | (unmount ? 1u << CAP_SYS_ADMIN : 0);
 	struct __user_cap_data_struct data[2];
 	int r = get(data);
 
 	if (r < 0)
 		return r;
-	for (int i = 0; i < 2; i++) {
-		data[i].permitted &= (uint32_t)(mask >> (32 * i));
-		data[i].effective = data[i].permitted;
-		data[i].inheritable = 0;
-	}
+	data[0].permitted &= mask;
+	data[0].effective = data[0].permitted;
+	data[1].permitted = data[1].effective = 0;
+	data[0].inheritable = data[1].inheritable = 0;
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }

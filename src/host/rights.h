@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The capabilities of this process, without a library: what it can do, and giving them up. */
+/* The capabilities of a process outside of the sandbox: what it can do, and giving them up. */
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
-/* Whether it is in the effective set; `capability` is a CAP_ number. */
-bool rights_has(int capability);
+/* CAP_SYS_ADMIN in the process's own user namespace. */
+bool rights_has_admin(void);
 
-/* Gives up everything but a mask of (1 << CAP_...), as far as it is there. 0 or -errno. */
-int rights_keep_only(uint64_t mask);
+/*
+ * Gives up everything but what it takes to end other processes and to remove what a
+ * container made, and where `unmount` to unmount. 0 or -errno.
+ */
+int rights_keep_to_clean(bool unmount);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,19 +120,15 @@ void lifetime_detach(const struct supervisor_request *request)
 
 void lifetime_drop_rights(const struct supervisor_request *request)
 {
-	uint64_t needed = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
-			  1u << CAP_KILL;
 	int r;
 
 	prctl(PR_SET_DUMPABLE, 0);
 	/* A plain user has no capabilities, and unmounts by a set-user-ID program. */
 	if (request->plain_user)
 		return;
-	/* In a container unmounting is not our task. */
-	if (request->unmount)
-		needed |= 1u << CAP_SYS_ADMIN;
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	r = rights_keep_only(needed);
+	/* In a container unmounting is not our task. */
+	r = rights_keep_to_clean(request->unmount);
 	if (r < 0)
 		log_warning("cannot give up capabilities: %s", error_name(-r));
 }
