@@ -169,6 +169,7 @@ class Guard:
 		self.child = None
 		self.problems = []
 		self.timed_out = False
+		self.is_childless = False
 		self.base = tempfile.mkdtemp(prefix="git-overlayfs-test.")
 		os.chmod(self.base, 0o755)
 		for name in ("cwd", "home", "run", "state"):
@@ -204,8 +205,11 @@ class Guard:
 			try:
 				pid, status = os.waitpid(-1, os.WNOHANG)
 			except ChildProcessError:
+				# All that descends from us is, or will be, a child of ours: nothing is left.
+				self.is_childless = True
 				return
 			if pid == 0:
+				self.is_childless = False
 				return
 			if pid == self.child:
 				self.status = status
@@ -262,7 +266,7 @@ class Guard:
 			self.problems.append(f"left files that cannot be removed: {self.base}")
 
 	def end_processes(self):
-		if self.status is not None and self.wait_until(lambda: not descendants(), self.args.grace):
+		if self.status is not None and self.wait_until(lambda: self.is_childless, self.args.grace):
 			return
 		left = descendants()
 		if self.status is not None:
@@ -271,7 +275,7 @@ class Guard:
 		for _ in range(20):
 			for pid in left:
 				signal_pid(pid, signal.SIGKILL)
-			if self.wait_until(lambda: not descendants(), 0.25):
+			if self.wait_until(lambda: self.is_childless, 0.25):
 				return
 			self.end_mounts()  # what waits for a dead file system ends with it
 			left = descendants()
