@@ -268,6 +268,61 @@ static void a_corrupt_pack_and_a_loose_copy(void **state)
 	expect_all(repo);
 }
 
+static void damage(const char *path, unsigned *seed)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	/* Not its header and trailer, by which it would be refused as a whole. */
+	for (int i = 0; i < 3; i++) {
+		char byte = (char)rand_r(seed);
+		off_t at = 12 + (off_t)((unsigned)rand_r(seed) % (st.st_size - 32));
+
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	close(fd);
+}
+
+/* Whatever is in a pack: every read ends, with the right content or with EIO. */
+static void packs_damaged_at_random(void **state)
+{
+	static const char *const paths[] = {"v1", "v2", "v3", "a/1", "b/1", "d/9"};
+	struct repo *repo = *state;
+	unsigned seed = 1;
+	char pack[256], buf[4096];
+
+	shell("%s cd repo.git; seq 500 | sed 's/^/line /' >big; for i in 1 2 3; do"
+	      " b=$( (cat big; echo $i) | git hash-object -w --stdin);"
+	      " printf '100644 blob %%s\tv%%s\n' $b $i; done >l; git update-ref refs/heads/v"
+	      " $(git commit-tree -m v $(git mktree <l)); git repack -adq --depth=20 --window=50;"
+	      "git prune-packed; chmod -R u+w objects; cp -r objects kept",
+		files);
+	strcpy(pack, shell("ls repo.git/objects/pack/*.pack"));
+	for (int round = 0; round < 150; round++) {
+		struct error err;
+
+		shell("cp -r repo.git/kept/. repo.git/objects/");
+		damage(pack, &seed);
+		alarm(20); /* libgit2 going round for ever would be a failure */
+		repo->config.rev = round % 2 ? "v" : "main";
+		if (layer_open(&repo->config, &repo->layer, &err) == 0) {
+			repo->root = layer_root(repo->layer);
+			for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+				int r = repo_read(repo, paths[i], buf, sizeof(buf));
+
+				assert_true(r == 0 || r == -EIO || r == -ENOENT);
+				if (r == 0 && paths[i][0] == 'v')
+					assert_memory_equal(buf, "line 1\n", 7);
+			}
+		}
+		alarm(0);
+		repo_close(repo);
+	}
+	take_log();
+}
+
 static void packs_that_cannot_be_used(void **state)
 {
 	struct repo *repo = *state;
@@ -319,6 +374,7 @@ int main(void)
 		TEST(a_malformed_tree),
 		TEST(a_root_tree_that_is_missing),
 		TEST(a_corrupt_pack_and_a_loose_copy),
+		TEST(packs_damaged_at_random),
 		TEST(packs_that_cannot_be_used),
 		TEST(more_packs_than_descriptors),
 	};
