@@ -284,7 +284,7 @@ CALL(seccomp, SYS_seccomp, 0, 0, NULL)
 CALL(init_module, SYS_init_module, NULL, 0, "")
 CALL(sethostname, SYS_sethostname, "x", 1)
 CALL(personality, SYS_personality, 0xffffffff)
-CALL(memfd_create, SYS_memfd_create, "x", 0)
+CALL(swapon, SYS_swapon, "/nowhere", 0)
 CALL(prctl_dumpable, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)
 CALL(prlimit_set, SYS_prlimit64, 0, RLIMIT_CORE, &(struct rlimit){1, 1}, NULL)
 CALL(prlimit_other, SYS_prlimit64, 1, RLIMIT_CORE, NULL, NULL)
@@ -344,7 +344,7 @@ static const struct {
 	FORBIDDEN(init_module),
 	FORBIDDEN(sethostname),
 	FORBIDDEN(personality),
-	FORBIDDEN(memfd_create),
+	FORBIDDEN(swapon),
 	FORBIDDEN(prctl_dumpable),
 	FORBIDDEN(prlimit_set),
 	FORBIDDEN(prlimit_other),
@@ -563,15 +563,18 @@ static void own_descriptors_work_when_not_dumpable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(allowed_calls_pass),
+/* Such a build has no filter. */
+#ifndef SANDBOX_UNDER_SANITIZER
 		cmocka_unit_test(forbidden_calls_kill),
 		cmocka_unit_test(threads_are_filtered_and_kill_the_process),
 		cmocka_unit_test(trap_names_the_call),
+		cmocka_unit_test(status_shows_it),
+#endif
+		cmocka_unit_test(allowed_calls_pass),
 		cmocka_unit_test(log_and_off_let_pass),
 		cmocka_unit_test(modes_have_names),
 		cmocka_unit_test(landlock_keeps_to_the_directories),
 		cmocka_unit_test(landlock_stands_alone),
-		cmocka_unit_test(status_shows_it),
 		cmocka_unit_test(own_descriptors_work_when_not_dumpable),
 	};
 
