@@ -50,6 +50,7 @@ write_probe() {
 	cat >"$1" <<-PROBE
 		#!/bin/sh
 		set -e
+		export HOME=/tmp
 		fail() { echo "probe: \$*"; exit 1; }
 		equal() { [ "\$2" = "\$3" ] || fail "\$1: got '\$2', wanted '\$3'"; }
 		cd /workspace

@@ -70,25 +70,26 @@ remove_storage() {
 	rm -rf "$podman_dir/storage"
 }
 
-# podman_hooks root|user: a hooks.d directory for annotations; root's needs a policy
-podman_hooks() {
-	local args=(git-overlayfs-hook "--program=$program" "--log=$PWD/hook.log")
-	mkdir -p hooks.d
+# hooks_file FILE OPTION...: the hooks.d file that is installed, for the uninstalled hook
+hooks_file() {
+	local file=$1
+	shift
+	set -- "--program=$program" "--log=$PWD/hook.log" "$@"
+	mkdir -p "${file%/*}"
 	: >hook.log
 	chmod 666 hook.log
+	"$SOURCE_DIR/tests/lib/hooks-file.py" "$BUILD_DIR/hooks/50-git-overlayfs.json" "$file" "$hook" "$@"
+	podman_hooks_dir=${file%/*}
+}
+
+# podman_hooks root|user: a hooks.d directory for annotations; root's needs a policy
+podman_hooks() {
+	local options=()
 	if [ "$1" = root ]; then
 		printf '{"allow":[{"repositories":["%s/*"],"targets":["/workspace"]}]}' "$PWD" >policy.json
-		args+=("--policy=$PWD/policy.json")
+		options=("--policy=$PWD/policy.json")
 	fi
-	args+=(createRuntime)
-	cat >hooks.d/git-overlayfs.json <<-END
-		{"version": "1.0.0",
-		 "hook": {"path": "$hook", "args": $(json_list "${args[@]}"),
-			"env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "timeout": 30},
-		 "when": {"annotations": {"^org\\\\.git-overlayfs\\\\.": ".*"}},
-		 "stages": ["createRuntime"]}
-	END
-	podman_hooks_dir=$PWD/hooks.d
+	hooks_file "$PWD/hooks.d/git-overlayfs.json" "${options[@]}"
 }
 
 # podman_job OPTION...: a container with a workspace by annotation runs the probe to its end
