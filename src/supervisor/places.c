@@ -345,6 +345,36 @@ static int enter_user_namespace(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+static void close_fd(int *fd)
+{
+	close_keep_errno(steal_fd(fd));
+}
+
+/*
+ * A descriptor of a directory of the host is a way out of the jail ("..") for whoever
+ * takes the daemon over.
+ */
+static void close_host_directories(struct daemon *daemon)
+{
+	const struct supervisor_request *request = daemon->request;
+	struct upper_dirs *upper = daemon->upper;
+
+	for (size_t i = 0; i < request->config->layer_count; i++) {
+		struct source *source = &request->sources[i];
+
+		close_fd(&source->dir.fd);
+		for (size_t k = 0; k < source->alternate_count; k++)
+			close_fd(&source->alternates[k].fd);
+	}
+	close_fd(&upper->parent_fd);
+	/* Without a jail these two are what it works with. */
+	if (!request->plain_user) {
+		close_fd(&upper->upper_fd);
+		close_fd(&upper->work_fd);
+	}
+	close_keep_errno(request->userns_fd);
+}
+
 int daemon_enter(struct daemon *daemon, struct places *ret_places, struct error *err)
 {
 	_cleanup_(trees_release) struct trees trees = {0};
@@ -362,5 +392,6 @@ int daemon_enter(struct daemon *daemon, struct places *ret_places, struct error 
 		r = enter_user_namespace(daemon, err);
 	if (r == 0 && !daemon->request->plain_user)
 		r = jail_enter(trees.trees, trees.count, err);
+	close_host_directories(daemon);
 	return r;
 }

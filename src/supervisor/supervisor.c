@@ -319,6 +319,7 @@ static int start(struct supervisor *s, struct error *err)
 	if (r == 0)
 		r = start_daemon(s, err);
 	drop_sources(s->request);
+	close_fd(&s->upper.parent_fd);
 	return r;
 }
 
