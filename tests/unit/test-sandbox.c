@@ -37,6 +37,13 @@
 
 #include <git-overlayfs/sandbox.h>
 
+/* A build with a sanitizer has no filter. */
+#ifdef SANDBOX_UNDER_SANITIZER
+static const bool has_filter = false;
+#else
+static const bool has_filter = true;
+#endif
+
 static char top[PATH_MAX]; /* holds reads/ writes/ outside/ */
 static int read_fd, write_fd, outside_fd;
 static bool has_landlock;
@@ -211,6 +218,8 @@ static int library(void)
 
 static int new_calls(void)
 {
+	if (!has_filter)
+		return 0;
 	expect(syscall(435, NULL, 0) < 0 && errno == ENOSYS);		  /* clone3 */
 	expect(syscall(449, NULL, 0, 0, NULL, 0) < 0 && errno == ENOSYS); /* futex_waitv */
 	expect(syscall(462, NULL, 0, 0) < 0 && errno == ENOSYS);	  /* mseal */
@@ -360,6 +369,8 @@ static const struct {
 
 static void forbidden_calls_kill(void **state)
 {
+	if (!has_filter)
+		skip();
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
 		int status = run(forbidden[i].action, SECCOMP_MODE_KILL, NULL, 0);
 
@@ -385,7 +396,11 @@ static int socket_in_a_thread(void)
 
 static void threads_are_filtered_and_kill_the_process(void **state)
 {
-	int status = run(socket_in_a_thread, SECCOMP_MODE_KILL, NULL, 0);
+	int status;
+
+	if (!has_filter)
+		skip();
+	status = run(socket_in_a_thread, SECCOMP_MODE_KILL, NULL, 0);
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSYS);
@@ -394,7 +409,11 @@ static void threads_are_filtered_and_kill_the_process(void **state)
 static void trap_names_the_call(void **state)
 {
 	char said[256], wanted[128];
-	int status = run(try_socket, SECCOMP_MODE_TRAP, said, sizeof(said));
+	int status;
+
+	if (!has_filter)
+		skip();
+	status = run(try_socket, SECCOMP_MODE_TRAP, said, sizeof(said));
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSYS);
@@ -514,6 +533,8 @@ static void check_status(const char *text, bool sys_admin)
 /* Reads its own status through a descriptor that was open before. */
 static void status_shows_it(void **state)
 {
+	if (!has_filter)
+		skip();
 	for (int sys_admin = 0; sys_admin < 2; sys_admin++) {
 		struct sandbox_config config = {.keep_sys_admin = sys_admin};
 		char text[8192];
@@ -563,13 +584,10 @@ static void own_descriptors_work_when_not_dumpable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-/* Such a build has no filter. */
-#ifndef SANDBOX_UNDER_SANITIZER
 		cmocka_unit_test(forbidden_calls_kill),
 		cmocka_unit_test(threads_are_filtered_and_kill_the_process),
 		cmocka_unit_test(trap_names_the_call),
 		cmocka_unit_test(status_shows_it),
-#endif
 		cmocka_unit_test(allowed_calls_pass),
 		cmocka_unit_test(log_and_off_let_pass),
 		cmocka_unit_test(modes_have_names),
