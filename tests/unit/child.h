@@ -14,6 +14,18 @@
 
 #define CHILD_CANNOT 77
 
+/* Its run-time keeps a thread, and only a process with one thread may make user namespaces. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHILD_HAS_THREADS 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define CHILD_HAS_THREADS 1
+#endif
+#ifndef CHILD_HAS_THREADS
+#define CHILD_HAS_THREADS 0
+#endif
+
 /* For a function that returns an exit status: tells the line and returns 1. */
 #define expect(condition)                                                              \
 	do {                                                                           \

@@ -228,8 +228,8 @@ static int idmapped_clone(void)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (geteuid() != 0 || chown(dir, 4711, 4712) < 0) {
-		dprintf(2, "needs real root\n");
+	if (CHILD_HAS_THREADS || geteuid() != 0 || chown(dir, 4711, 4712) < 0) {
+		dprintf(2, "needs real root, and one thread\n");
 		return CHILD_CANNOT;
 	}
 	snprintf(path, sizeof(path), "%s/other", dir);
