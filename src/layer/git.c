@@ -260,6 +260,9 @@ static int git_open(const struct layer_config *config, struct layer **ret_layer,
 
 	if (r < 0)
 		return r;
+	if (!config->git_dir || !config->object_dirs)
+		return error_set(
+			err, EINVAL, EXIT_STATUS_SOURCE, "a git layer without a repository");
 	self = calloc(1, sizeof(*self));
 	if (!self || layer_base_init(&self->base, &git_layer_ops, config, config->rev) < 0) {
 		free(self);

@@ -15,11 +15,20 @@
 #include <git-overlayfs/git-layer.h>
 #include <git-overlayfs/layer.h>
 
-/* libgit2 1.5.1 loses a little at each pattern it matches a revision with. */
+/*
+ * libgit2 1.5.1 loses a little for each pattern it matches a revision with, and a
+ * reference where what it names cannot be read. It is built without frame pointers.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
-	return "leak:libpcre2\n";
+	return "leak:libpcre2\nleak:git_revparse_ext\n";
+}
+
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0";
 }
 
 struct repo {
