@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <git-overlayfs/log.h>
@@ -9,7 +10,6 @@
 struct leftovers {
 	const char *container;
 	char ids[OCI_WORKSPACES_MAX][WORKSPACE_ID_MAX + 1];
-	bool keep[OCI_WORKSPACES_MAX];
 	size_t count;
 };
 
@@ -21,9 +21,24 @@ static int collect(void *ctx, const struct workspace_info *info)
 	if (info->alive || strcmp(info->container, leftovers->container) != 0 ||
 		leftovers->count == OCI_WORKSPACES_MAX)
 		return 0;
-	strncpy(leftovers->ids[leftovers->count], info->id, WORKSPACE_ID_MAX);
-	leftovers->keep[leftovers->count++] = info->keep;
+	strncpy(leftovers->ids[leftovers->count++], info->id, WORKSPACE_ID_MAX);
 	return 0;
+}
+
+/*
+ * To make a workspace of the same id takes the lock and clears away what a dead one left,
+ * an upper that was to be kept aside; one that lives again meanwhile is left alone.
+ */
+static int remove_dead(const char *id, struct error *err)
+{
+	struct workspace ws;
+	int r = workspace_create(id, &ws, err);
+
+	if (r < 0)
+		return r == -EBUSY ? 0 : r;
+	r = workspace_remove(&ws, true, err);
+	workspace_release(&ws);
+	return r;
 }
 
 void janitor_run(const char *container_id)
@@ -33,13 +48,7 @@ void janitor_run(const char *container_id)
 
 	if (workspace_for_each(collect, &leftovers, &err) < 0)
 		log_warning("janitor: %s", err.text);
-	for (size_t i = 0; i < leftovers.count; i++) {
-		struct workspace ws;
-
-		if (workspace_open(leftovers.ids[i], &ws, &err) < 0)
-			continue;
-		if (workspace_remove(&ws, leftovers.keep[i], &err) < 0)
+	for (size_t i = 0; i < leftovers.count; i++)
+		if (remove_dead(leftovers.ids[i], &err) < 0)
 			log_warning("janitor: %s: %s", leftovers.ids[i], err.text);
-		workspace_release(&ws);
-	}
 }
