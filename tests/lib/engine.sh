@@ -88,13 +88,7 @@ write_probe() {
 
 # daemons: the pids of supervisors and daemons of this build, one a line
 daemons() {
-	local exe
-	for exe in /proc/[0-9]*/exe; do
-		if [ "$(readlink "$exe" 2>/dev/null)" = "$program" ]; then
-			exe=${exe#/proc/}
-			echo "${exe%/exe}"
-		fi
-	done
+	find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$program" 2>/dev/null | cut -d/ -f3
 }
 
 # is_clean ID: nothing is left of the container's workspaces
