@@ -193,6 +193,63 @@ static int peel(git_object *object, const char *label, const char *rev, struct r
 		label, rev, library_message());
 }
 
+/* What an ambiguous abbreviation may stand for where a commit is wanted. */
+struct candidates {
+	struct object_store *store;
+	git_oid commit; /* or a tag */
+	unsigned commit_count;
+};
+
+static void judge_candidate(struct candidates *candidates, const git_oid *id)
+{
+	struct object_bytes bytes;
+	struct object_cause cause;
+
+	if (object_store_read(candidates->store, id, GIT_OBJECT_ANY, &bytes, &cause) < 0)
+		return;
+	if (bytes.type == GIT_OBJECT_COMMIT || bytes.type == GIT_OBJECT_TAG) {
+		candidates->commit = *id;
+		candidates->commit_count++;
+	}
+	object_bytes_release(&bytes);
+}
+
+/* Finds all ids that begin with `length` digits of `prefix`, by adding one digit after the other.
+ */
+static void find_candidates(struct candidates *candidates, git_oid prefix, size_t length)
+{
+	unsigned char *byte = &prefix.id[length / 2];
+	const unsigned shift = length % 2 ? 0 : 4;
+
+	for (unsigned digit = 0; digit < 16 && length < GIT_OID_HEXSZ; digit++) {
+		git_oid id;
+		int r;
+
+		*byte = (unsigned char)((*byte & ~(15u << shift)) | digit << shift);
+		r = object_store_find_prefix(candidates->store, &prefix, length + 1, &id);
+		if (r == 0)
+			judge_candidate(candidates, &id);
+		else if (r == GIT_EAMBIGUOUS)
+			find_candidates(candidates, prefix, length + 1);
+	}
+}
+
+/* As git does for REV^{commit}: what is no commit does not count. */
+static int parse_ambiguous(struct object_store *store, git_repository *repository, const char *rev,
+	git_object **ret_object)
+{
+	struct candidates candidates = {.store = store};
+	size_t length = strlen(rev);
+	git_oid prefix;
+
+	if (length >= GIT_OID_HEXSZ || git_oid_fromstrn(&prefix, rev, length) < 0)
+		return GIT_EAMBIGUOUS;
+	find_candidates(&candidates, prefix, length);
+	if (candidates.commit_count != 1)
+		return GIT_EAMBIGUOUS;
+	return git_object_lookup(ret_object, repository, &candidates.commit, GIT_OBJECT_ANY);
+}
+
 /* gitrevisions(7): "@" alone, or before a suffix, is HEAD. libgit2 1.5 knows only "@{". */
 static char *spell_out_head(const char *rev)
 {
@@ -220,6 +277,8 @@ int revision_resolve(const struct layer_config *config, const char *label,
 	if (r < 0)
 		return r;
 	r = git_revparse_single(&object, repository, rev);
+	if (r == GIT_EAMBIGUOUS)
+		r = parse_ambiguous(store, repository, rev, &object);
 	if (r < 0)
 		return parse_failed(repository, label, rev, r, err);
 	r = peel(object, label, rev, &revision, err);

@@ -134,6 +134,35 @@ static void an_ambiguous_abbreviation(void **state)
 	expect_refused(repo, prefix, NULL, -EINVAL, "ambiguous");
 }
 
+/* git takes an abbreviation that only one commit has, whatever else begins like it. */
+static void an_abbreviation_of_one_commit(void **state)
+{
+	struct repo *repo = *state;
+	char lines[8192], *rest = lines, *line, hex[GIT_LAYER_ID_SIZE];
+	unsigned count = 0;
+
+	shell("git init -q --bare -b main repo.git; cd repo.git; for i in $(seq 500); do"
+	      " printf 'commit refs/heads/main\\ncommitter T <t> %%s +0000\\ndata 0\\n' $i;"
+	      " printf 'M 100644 inline f\\ndata <<E\\n%%s\\nE\\n' $i; done | git fast-import --quiet");
+	strcpy(lines,
+		shell("cd repo.git; git cat-file --batch-check --batch-all-objects | cut -c1-4 |"
+		      "sort | uniq -d | while read p; do"
+		      " id=$(git rev-parse -q --verify \"$p^{commit}\" 2>/dev/null) && echo $p $id;"
+		      "done || true"));
+	while ((line = strsep(&rest, "\n")) && *line) {
+		char *want = line;
+		const char *rev = strsep(&want, " ");
+
+		repo_open(repo, rev);
+		assert_int_equal(git_layer_object_id(repo->layer, hex), 0);
+		if (strcmp(hex, want) != 0)
+			fail_msg("'%s': %s, git says %s", rev, hex, want);
+		repo_close(repo);
+		count++;
+	}
+	assert_true(count > 0);
+}
+
 static void subdirectories(void **state)
 {
 	struct repo *repo = *state;
@@ -250,6 +279,7 @@ int main(void)
 		TEST(trees_without_a_commit),
 		TEST(revisions_that_cannot_be),
 		TEST(an_ambiguous_abbreviation),
+		TEST(an_abbreviation_of_one_commit),
 		TEST(subdirectories),
 		TEST(repositories_that_are_none),
 		TEST(an_unborn_head),
