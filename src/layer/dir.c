@@ -363,10 +363,8 @@ static int dir_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 	if (!S_ISREG(file->type))
 		return S_ISDIR(file->type) ? -EISDIR : -EINVAL;
 	fd = open_regular(dir_layer_of(layer), file, &st);
-	if (fd == -EMFILE || fd == -ENFILE) {
-		fdcache_trim(fdcache_shared());
+	if (fd < 0 && fdcache_make_room(-fd))
 		fd = open_regular(dir_layer_of(layer), file, &st);
-	}
 	if (fd < 0)
 		return (int)failed(layer, "open", file, NULL, -fd);
 	*ret_file =

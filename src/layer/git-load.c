@@ -12,6 +12,7 @@
 #include <git-overlayfs/log.h>
 
 #include "util/cleanup.h"
+#include "util/fdcache.h"
 
 #define LARGE_SIZE (16u << 20)
 
@@ -75,7 +76,7 @@ int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 	return 0;
 }
 
-static int open_scratch(int dir_fd)
+static int try_open_scratch(int dir_fd)
 {
 	int fd = -1;
 
@@ -85,6 +86,13 @@ static int open_scratch(int dir_fd)
 	if (fd < 0)
 		fd = memfd_create("git-overlayfs-blob", MFD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+static int open_scratch(int dir_fd)
+{
+	int fd = try_open_scratch(dir_fd);
+
+	return fd < 0 && fdcache_make_room(-fd) ? try_open_scratch(dir_fd) : fd;
 }
 
 static int write_fully(int fd, const char *data, size_t size)

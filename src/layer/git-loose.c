@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "util/cleanup.h"
+#include "util/fdcache.h"
 
 /* "commit ", 20 digits and a NUL, with room. */
 #define HEADER_MAX 64
@@ -119,6 +120,7 @@ static int open_file(const struct loose_backend *self, const git_oid *id, struct
 {
 	char hex[GIT_OID_HEXSZ + 1];
 	_cleanup_free_ char *path = NULL;
+	bool has_made_room = false;
 	struct stat st;
 
 	git_oid_tostr(hex, sizeof(hex), id);
@@ -126,7 +128,9 @@ static int open_file(const struct loose_backend *self, const git_oid *id, struct
 		path = NULL;
 		return corrupt("out of memory");
 	}
-	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	do
+		file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	while (file->fd < 0 && !has_made_room && (has_made_room = fdcache_make_room(errno)));
 	if (file->fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? not_found() : corrupt(strerror(errno));
 	if (fstat(file->fd, &st) < 0 || !S_ISREG(st.st_mode)) {

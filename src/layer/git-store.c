@@ -277,7 +277,7 @@ struct request {
 	bool wants_size_only;
 	uint64_t size;
 	struct object_bytes bytes;
-	bool is_corrupt; /* a backend has it, but broken; `cause` says how */
+	bool is_broken; /* a backend has it, but not whole; `cause` says how */
 	struct object_cause *cause;
 };
 
@@ -324,10 +324,10 @@ static bool try_backend(struct request *request, git_odb_backend *backend)
 		const git_error *error = git_error_last();
 		char what[160];
 
-		snprintf(what, sizeof(what), "is corrupt: %s",
-			error ? error->message : "it cannot be read");
+		snprintf(what, sizeof(what), "cannot be read: %s",
+			error ? error->message : "unknown error");
 		blame(request, what);
-		request->is_corrupt = true;
+		request->is_broken = true;
 		return false;
 	}
 	request->size = request->bytes.size = size;
@@ -335,7 +335,7 @@ static bool try_backend(struct request *request, git_odb_backend *backend)
 	request->bytes.backend = backend;
 	if (is_valid(request, type))
 		return true;
-	request->is_corrupt = true;
+	request->is_broken = true;
 	object_bytes_release(&request->bytes);
 	return false;
 }
@@ -375,7 +375,7 @@ static int serve(struct object_store *store, struct request *request)
 		log_warning("new packs cannot be held");
 	if (try_all(store, atomic_load(&store->packs), request))
 		return 0;
-	if (!request->is_corrupt)
+	if (!request->is_broken)
 		blame(request, "missing");
 	return -EIO;
 }

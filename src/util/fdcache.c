@@ -178,6 +178,14 @@ void fdcache_drop(struct fdcache *cache, struct fdcache_entry *entry)
 	mutex_unlock(&cache->lock);
 }
 
+bool fdcache_make_room(int error)
+{
+	if (error != EMFILE && error != ENFILE)
+		return false;
+	fdcache_trim(fdcache_shared());
+	return true;
+}
+
 size_t fdcache_open_count(struct fdcache *cache)
 {
 	size_t count;

@@ -62,4 +62,11 @@ void fdcache_drop(struct fdcache *cache, struct fdcache_entry *entry);
 /* Closes what is not pinned. */
 void fdcache_trim(struct fdcache *cache);
 
+/*
+ * For those who open descriptors that are not in the cache: where `error` says that
+ * there are too many, closes those of the shared cache that are not pinned, and
+ * returns true: it is worth another try.
+ */
+bool fdcache_make_room(int error);
+
 size_t fdcache_open_count(struct fdcache *cache);

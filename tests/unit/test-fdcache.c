@@ -131,6 +131,19 @@ static void out_of_descriptors(void **state)
 	fdcache_destroy(&cache);
 }
 
+static void room_for_others(void **state)
+{
+	struct fdcache_entry entry;
+
+	fdcache_entry_init(&entry);
+	get(fdcache_shared(), &entry);
+	fdcache_put(fdcache_shared(), &entry);
+	assert_false(fdcache_make_room(ENOENT));
+	assert_int_equal(fdcache_open_count(fdcache_shared()), 1);
+	assert_true(fdcache_make_room(EMFILE));
+	assert_int_equal(fdcache_open_count(fdcache_shared()), 0);
+}
+
 #define THREADS 4
 #define ENTRIES 16
 
@@ -188,6 +201,7 @@ int main(void)
 		cmocka_unit_test(pinned_ones_stay_above_the_limit),
 		cmocka_unit_test(pins_are_counted),
 		cmocka_unit_test(out_of_descriptors),
+		cmocka_unit_test(room_for_others),
 		cmocka_unit_test(threads),
 	};
 
