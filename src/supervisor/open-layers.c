@@ -25,20 +25,48 @@ static void fd_list_release(struct fd_list *list)
 	free(list->fds);
 }
 
-static int add_directory(struct fd_list *list, const char *path, struct error *err)
+/* Says what a bare EACCES would not: whose the directory is, and what helps. */
+static int refuse_unreadable(const struct source_dir *dir, struct error *err)
 {
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return error_set(err, EACCES, EXIT_STATUS_SOURCE,
+		"%s: the daemon may not read it (it belongs to %u:%u); chmod -R a+rX it, or map "
+		"its owner into the user namespace",
+		dir->path, dir->uid, dir->gid);
+}
+
+/* `path` is where `dir` lies in the jail, or "objects" in it. */
+static int add_directory(
+	struct fd_list *list, const char *path, const struct source_dir *dir, struct error *err)
+{
+	_cleanup_close_ int probe = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd;
 
 	/* A repository without objects of its own has no such directory. */
-	if (fd < 0 && errno == ENOENT)
+	if (probe < 0 && errno == ENOENT)
 		return 0;
+	if (probe < 0 && errno == EACCES)
+		return refuse_unreadable(dir, err);
+	fd = probe < 0 ? -1 : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return error_set_errno(err, errno, EXIT_STATUS_SOURCE, "%s", path);
+		return error_set_errno(err, errno, EXIT_STATUS_SOURCE, "%s", dir->path);
 	list->fds[list->count++] = fd;
 	return 0;
 }
 
-static int open_read_dirs(const struct places *places, struct fd_list *list, struct error *err)
+static int add_layer(struct fd_list *list, const struct layer_place *place,
+	const struct source *source, struct error *err)
+{
+	int r = add_directory(list, place->path, &source->dir, err);
+
+	/* The first is the repository's own, the others are its alternates. */
+	for (size_t i = 0; r == 0 && i < place->object_count; i++)
+		r = add_directory(list, place->object_dirs[i],
+			i == 0 ? &source->dir : &source->alternates[i - 1], err);
+	return r;
+}
+
+static int open_read_dirs(const struct daemon *daemon, const struct places *places,
+	struct fd_list *list, struct error *err)
 {
 	size_t capacity = 0;
 	int r = 0;
@@ -48,11 +76,8 @@ static int open_read_dirs(const struct places *places, struct fd_list *list, str
 	list->fds = calloc(capacity, sizeof(int));
 	if (!list->fds)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	for (size_t i = 0; r == 0 && i < places->count; i++) {
-		r = add_directory(list, places->layers[i].path, err);
-		for (size_t k = 0; r == 0 && k < places->layers[i].object_count; k++)
-			r = add_directory(list, places->layers[i].object_dirs[k], err);
-	}
+	for (size_t i = 0; r == 0 && i < places->count; i++)
+		r = add_layer(list, &places->layers[i], &daemon->request->sources[i], err);
 	return r;
 }
 
@@ -80,7 +105,7 @@ int daemon_lock(struct daemon *daemon, const struct places *places, struct error
 	const char *mode = daemon->request->config->seccomp;
 	struct sandbox_config sandbox = {.keep_sys_admin = wants_trusted_marks(daemon)};
 	int write_dirs[2];
-	int r = open_read_dirs(places, &read_dirs, err);
+	int r = open_read_dirs(daemon, places, &read_dirs, err);
 
 	if (r == 0)
 		r = seccomp_mode_parse(mode ? mode : "kill", &sandbox.seccomp, err);
@@ -93,22 +118,6 @@ int daemon_lock(struct daemon *daemon, const struct places *places, struct error
 	sandbox.write_fds = write_dirs;
 	sandbox.write_count = daemon->view_upper_fd < 0 ? 0 : 2;
 	return sandbox_lock(&sandbox, err);
-}
-
-/* Says what a bare EACCES would not: whose the repository is, and what helps. */
-static int check_readable(const struct daemon *daemon, size_t index,
-	const struct layer_place *place, struct error *err)
-{
-	const struct source_dir *dir = &daemon->request->sources[index].dir;
-	const char *path = place->object_count ? place->object_dirs[0] : place->path;
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 || errno != EACCES)
-		return 0;
-	return error_set(err, EACCES, EXIT_STATUS_SOURCE,
-		"%s: the daemon may not read it (it belongs to %u:%u); chmod -R a+rX it, or map "
-		"its owner into the user namespace",
-		dir->path, dir->uid, dir->gid);
 }
 
 /* The layer knows its place in the jail, which means nothing to anybody outside. */
@@ -144,10 +153,8 @@ static int open_layer(struct daemon *daemon, size_t index, const struct layer_pl
 		.scratch_fd = daemon->view_work_fd,
 	};
 	_cleanup_close_ int root_fd = -1;
-	int r = check_readable(daemon, index, place, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!place->git_dir) {
 		root_fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (root_fd < 0)
