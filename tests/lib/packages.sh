@@ -9,7 +9,7 @@ packages_apt() {
 		libseccomp-dev libyajl-dev libcmocka-dev ;;
 	clang) echo clang ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
-	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace valgrind make flex bison bc libelf-dev \
+	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace make flex bison bc libelf-dev \
 		xz-utils busybox-static linux-source ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps ;;
@@ -23,7 +23,7 @@ packages_dnf() {
 		yajl-devel libcmocka-devel ;;
 	clang) echo clang ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
-	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace valgrind make flex bison bc \
+	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace make flex bison bc \
 		elfutils-libelf-devel xz busybox ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
 		util-linux procps-ng ;;
