@@ -6,7 +6,7 @@
 packages_apt() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' git python3 libfuse3-dev libgit2-dev \
-		libseccomp-dev libyajl-dev libcmocka-dev ;;
+		libseccomp-dev libyajl-dev zlib1g-dev libcmocka-dev ;;
 	clang) echo clang ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
 	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace make flex bison bc libelf-dev \
@@ -20,7 +20,7 @@ packages_apt() {
 packages_dnf() {
 	case $1 in
 	build) echo gcc meson ninja-build pkgconf-pkg-config git python3 fuse3-devel libgit2-devel libseccomp-devel \
-		yajl-devel libcmocka-devel ;;
+		yajl-devel zlib-devel libcmocka-devel ;;
 	clang) echo clang ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace make flex bison bc \
