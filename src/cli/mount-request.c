@@ -297,28 +297,6 @@ static int mount_it(struct request *request, int *ret_mount_fd, struct error *er
 	return r;
 }
 
-static int bring_up(struct request *request, struct error *err)
-{
-	_cleanup_close_ int mount_fd = -1;
-	struct control_opened opened;
-	int r = make_workspace(request, err);
-
-	if (r == 0)
-		r = start_supervisor(request, err);
-	if (r == 0)
-		r = control_wait_opened(request->control_fd, OPENED_TIMEOUT_MS, &opened, err);
-	if (r == 0)
-		r = mount_it(request, &mount_fd, err);
-	if (r == 0)
-		r = control_send_fuse_fd(request->control_fd, request->fuse_fd, err);
-	if (r < 0)
-		return r;
-	/* A copy of ours would keep the mount waiting if the daemon died now. */
-	close_keep_errno(steal_fd(&request->fuse_fd));
-	r = mount_wait_ready(mount_fd, READY_TIMEOUT_MS, err);
-	return r == 0 ? control_send_ready(request->control_fd, err) : r;
-}
-
 /* Waits for the supervisor, which cleans up when it finds itself alone. */
 static void reap(pid_t supervisor)
 {
@@ -337,13 +315,61 @@ static void undo(struct request *request)
 {
 	if (request->is_mounted)
 		mount_unmount(request->target, true, NULL);
+	request->is_mounted = false;
 	close_keep_errno(steal_fd(&request->fuse_fd));
 	close_keep_errno(steal_fd(&request->control_fd));
 	if (request->supervisor > 0)
 		reap(request->supervisor);
+	request->supervisor = 0;
 	/* Again where the supervisor did it; alone where there never was one. */
-	if (request->has_workspace)
+	if (request->has_workspace) {
 		workspace_remove(&request->workspace, request->info.keep, NULL);
+		workspace_release(&request->workspace);
+	}
+	request->has_workspace = false;
+}
+
+/*
+ * Until there is a supervisor nobody would undo what is made here, so an interrupt waits;
+ * from then on it may end us, and the supervisor finds itself alone.
+ */
+static int begin(struct request *request, struct error *err)
+{
+	sigset_t set, old;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	r = make_workspace(request, err);
+	if (r == 0)
+		r = start_supervisor(request, err);
+	if (r < 0)
+		undo(request);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+static int bring_up(struct request *request, struct error *err)
+{
+	_cleanup_close_ int mount_fd = -1;
+	struct control_opened opened;
+	int r = begin(request, err);
+
+	if (r == 0)
+		r = control_wait_opened(request->control_fd, OPENED_TIMEOUT_MS, &opened, err);
+	if (r == 0)
+		r = mount_it(request, &mount_fd, err);
+	if (r == 0)
+		r = control_send_fuse_fd(request->control_fd, request->fuse_fd, err);
+	if (r < 0)
+		return r;
+	/* A copy of ours would keep the mount waiting if the daemon died now. */
+	close_keep_errno(steal_fd(&request->fuse_fd));
+	r = mount_wait_ready(mount_fd, READY_TIMEOUT_MS, err);
+	return r == 0 ? control_send_ready(request->control_fd, err) : r;
 }
 
 /* --- the foreground --- */

@@ -201,22 +201,36 @@ int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct erro
 	return r < 0 ? failed(err, r, "cannot make the upper directory", ws->id) : 0;
 }
 
+/* Whether the record of this id is still the one that was opened. */
+static bool is_current(const struct workspace *ws, int base_fd)
+{
+	struct stat mine, now;
+
+	return fstat(ws->run_fd, &mine) == 0 &&
+	       fstatat(base_fd, ws->id, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
+}
+
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 {
 	_cleanup_free_ char *base = NULL;
 	_cleanup_close_ int base_fd = -1, state_fd = -1;
-	int r = find_state(ws, false, &state_fd, NULL), r2;
+	int r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err), r2;
 
+	if (r < 0)
+		return r;
+	/* Requester and supervisor both remove; meanwhile the id may be another's. */
+	if (!is_current(ws, base_fd))
+		return 0;
+	r = find_state(ws, false, &state_fd, NULL);
 	if (r == 0 && !keep_upper)
 		r = tree_remove(state_fd, ws->id);
-	if (r == -ENOENT)
-		r = 0;
+	if (r < 0 && r != -ENOENT)
+		failed(err, r, "cannot remove the upper directory", ws->id);
 	/* The record goes last: as long as it is there, somebody can find the rest. */
-	r2 = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err);
-	if (r2 == 0)
-		r2 = tree_remove(base_fd, ws->id);
-	if (r < 0)
-		return failed(err, r, "cannot remove the upper directory", ws->id);
+	r2 = tree_remove(base_fd, ws->id);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	return r2 < 0 ? failed(err, r2, "cannot remove the record", ws->id) : 0;
 }
 

@@ -224,6 +224,27 @@ static void a_lock_can_be_handed_on(void **state)
 	workspace_release(&heir);
 }
 
+/* Requester and supervisor both remove: the second must not hit who took the id meanwhile. */
+static void a_second_removal_spares_the_next_of_that_id(void **state)
+{
+	struct error err = {0};
+	struct workspace first, again, next;
+
+	must(workspace_create("twice", &first, &err), &err);
+	must(workspace_open("twice", &again, &err), &err);
+	must(workspace_remove(&first, false, &err), &err);
+	must(workspace_create("twice", &next, &err), &err);
+	must(workspace_make_upper(&next, geteuid(), getegid(), &err), &err);
+	must(workspace_remove(&again, false, &err), &err);
+	assert_true(is_there(*state, "run/twice"));
+	assert_true(is_there(*state, "deep/state/twice/upper"));
+	must(workspace_remove(&next, false, &err), &err);
+	assert_false(is_there(*state, "deep/state/twice"));
+	workspace_release(&first);
+	workspace_release(&again);
+	workspace_release(&next);
+}
+
 static void bad_ids(void **state)
 {
 	static const char *const ids[] = {"", ".", "..", "a/b", "-x", "a b", "\n"};
@@ -303,6 +324,7 @@ int main(void)
 		test(a_kept_upper_survives_its_record),
 		test(listing_tells_the_living_from_the_dead),
 		test(a_lock_can_be_handed_on),
+		test(a_second_removal_spares_the_next_of_that_id),
 		test(bad_ids),
 		test(somebody_elses_directory_is_refused),
 		test(removal_follows_no_symlink),
