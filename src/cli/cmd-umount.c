@@ -82,11 +82,27 @@ static int busy(const char *mountpoint, struct error *err)
 		*who ? " by " : "", who);
 }
 
+/* What is on top must be ours: umount(2) takes whatever it finds there. */
+static int check_top(const char *mountpoint, struct error *err)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+	if (mountinfo_find(mountpoint, &mount) < 0)
+		return -EINVAL;
+	if (!strcmp(mount.type, MOUNTINFO_OURS))
+		return 0;
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"%s is covered by another mount (%s on top of it); unmount that first", mountpoint,
+		mount.type);
+}
+
 static int unmount(const char *mountpoint, const struct words *words, struct error *err)
 {
 	bool lazy = words->lazy || words->abort;
-	int r;
+	int r = check_top(mountpoint, err);
 
+	if (r < 0)
+		return r;
 	if (!lazy)
 		flush(mountpoint);
 	r = mount_unmount(mountpoint, lazy, err);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,11 +134,23 @@ void lifetime_drop_rights(const struct supervisor_request *request)
 		log_warning("cannot give up capabilities: %s", error_name(-r));
 }
 
-void lifetime_unmount(const char *mountpoint)
+unsigned lifetime_find_mount(const char *mountpoint)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+	if (mountinfo_find(mountpoint, &mount) < 0 || strcmp(mount.type, MOUNTINFO_OURS) != 0)
+		return 0;
+	return mount.minor;
+}
+
+void lifetime_unmount(const char *mountpoint, unsigned minor)
 {
 	struct error err = {0};
-	int r = mount_unmount(mountpoint, false, &err);
+	int r;
 
+	if (!minor || lifetime_find_mount(mountpoint) != minor)
+		return;
+	r = mount_unmount(mountpoint, false, &err);
 	if (r == -EBUSY)
 		r = mount_unmount(mountpoint, true, &err);
 	if (r < 0 && r != -EINVAL)

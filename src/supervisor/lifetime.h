@@ -10,8 +10,13 @@ void lifetime_detach(const struct supervisor_request *request);
 /* Gives up what is not needed to unmount, to kill and to clean. */
 void lifetime_drop_rights(const struct supervisor_request *request);
 
-/* Unmounts, lazily when it is in use. */
-void lifetime_unmount(const char *mountpoint);
+/*
+ * Unmounts, lazily when it is in use. `minor` is that of the mount's device, as
+ * lifetime_find_mount() told it: what else stands there meanwhile is left alone.
+ */
+void lifetime_unmount(const char *mountpoint, unsigned minor);
+/* 0 when there is none. */
+unsigned lifetime_find_mount(const char *mountpoint);
 
 /* After the daemon's end: the mount, the upper unless it is kept, the record. */
 void lifetime_clean(struct supervisor_request *request);

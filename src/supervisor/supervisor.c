@@ -45,6 +45,7 @@ struct supervisor {
 	int64_t deadline; /* CLOCK_MONOTONIC in ms, -1: none */
 	bool daemon_has_ended;
 	int daemon_status;
+	unsigned mount_minor; /* of the mount, where it is ours to unmount; 0: none */
 };
 
 static int64_t now_ms(void)
@@ -152,6 +153,8 @@ static void on_requester_message(struct supervisor *s)
 			return;
 	} else if (r == 0 && event.type == CONTROL_READY) {
 		s->phase = PHASE_LIVE;
+		if (s->request->unmount)
+			s->mount_minor = lifetime_find_mount(s->request->info->mountpoint);
 		close_fd(&s->control_fd);
 		return;
 	}
@@ -172,7 +175,7 @@ static void on_signal(struct supervisor *s)
 		return;
 	}
 	if (s->request->unmount)
-		lifetime_unmount(s->request->info->mountpoint);
+		lifetime_unmount(s->request->info->mountpoint, s->mount_minor);
 	begin_end(s, GRACE_MS);
 }
 
