@@ -131,6 +131,20 @@ static int make_absolute(const char *option, char **path, struct error *err)
 	return 0;
 }
 
+/* "Permission denied" alone does not say who has to do what. */
+static int open_source(const struct layer_spec *layer, struct source *source, struct error *err)
+{
+	size_t used;
+	int r = source_open(layer, source, err);
+
+	if (r != -EACCES)
+		return r;
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used,
+		"; make it readable for user %u (chmod -R a+rX), or mount as its owner", geteuid());
+	return r;
+}
+
 static int open_sources(struct request *request, struct error *err)
 {
 	const struct workspace_config *config = &request->arguments->config;
@@ -142,7 +156,7 @@ static int open_sources(struct request *request, struct error *err)
 	for (size_t i = 0; i < config->layer_count; i++)
 		request->sources[i].dir.fd = -1;
 	for (size_t i = 0; r == 0 && i < config->layer_count; i++)
-		r = source_open(&config->layers[i], &request->sources[i], err);
+		r = open_source(&config->layers[i], &request->sources[i], err);
 	return r;
 }
 
