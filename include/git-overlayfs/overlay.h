@@ -57,6 +57,11 @@ struct overlay_config {
 	 */
 	bool aufs_whiteouts;
 	bool is_volatile; /* never fsync */
+	/*
+	 * The upper was made for this overlay: its root takes owner, mode and times of the
+	 * topmost layer's, once. An upper that somebody gave keeps its own.
+	 */
+	bool adopts_root;
 };
 
 /* Who asks. */

@@ -19,6 +19,7 @@
 #define MARK_IMPURE   "impure"
 #define MARK_WHITEOUT "whiteout"
 #define MARK_INO      "git-overlayfs.ino"
+#define MARK_ROOT     "git-overlayfs.root" /* the root has taken its attributes */
 
 enum opaque_state {
 	OPAQUE_NO,

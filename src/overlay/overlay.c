@@ -8,6 +8,7 @@
 #include <git-overlayfs/log.h>
 
 #include "overlay/call.h"
+#include "overlay/copyup.h"
 #include "overlay/lookup.h"
 #include "overlay/mark.h"
 #include "util/cleanup.h"
@@ -61,6 +62,29 @@ static int try_whiteout(struct overlay *ov, struct error *err)
 	return 0;
 }
 
+/*
+ * A new upper's root shows what the layer's shows. Without the right to give it away, or to
+ * mark it, it stays as it was made.
+ */
+static int adopt_root(struct overlay *ov, const struct lower_ref *top)
+{
+	char value[4];
+	struct staged root = {.fd = ov->upper_fd};
+	struct stat st;
+	int r;
+
+	if (upper_get_mark(ov, ov->upper_fd, MARK_ROOT, value, sizeof(value)) >= 0)
+		return 0;
+	r = layer_getattr_with_mapping(top->layer, top->node, ID_VIEW_STORAGE, &st);
+	if (r < 0)
+		return r;
+	if (idmap_can_copy(ov->ids, IDMAP_UID, st.st_uid) &&
+		idmap_can_copy(ov->ids, IDMAP_GID, st.st_gid) &&
+		upper_set_mark(ov, ov->upper_fd, MARK_ROOT, "y") == 0)
+		(void)stage_attributes(&root, &st);
+	return 0;
+}
+
 static int read_root_marks(struct overlay *ov, struct node_spec *spec, struct stat *ret_st)
 {
 	char value[4];
@@ -93,7 +117,7 @@ static int collect_roots(struct overlay *ov, struct lower_set *set)
 	return 0;
 }
 
-static int make_root(struct overlay *ov, struct error *err)
+static int make_root(struct overlay *ov, bool adopts_root, struct error *err)
 {
 	struct node_spec spec = {.type = S_IFDIR, .id = OVERLAY_ROOT_ID};
 	struct stat st = {0}, lower_st;
@@ -111,6 +135,8 @@ static int make_root(struct overlay *ov, struct error *err)
 		r = layer_getattr_with_mapping(top->layer, top->node, ID_VIEW_CONTAINER, &lower_st);
 		spec.ino = ino_of_lower(ov, top->layer, lower_st.st_ino);
 	}
+	if (r == 0 && adopts_root && spec.has_upper && spec.lowers.count > 0)
+		r = adopt_root(ov, &spec.lowers.refs[0]);
 	if (r == 0)
 		r = node_add(ov, &spec, &ov->root);
 	lower_set_release(&spec.lowers);
@@ -134,7 +160,7 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 		if (r < 0)
 			return r;
 	}
-	return make_root(ov, err);
+	return make_root(ov, config->adopts_root, err);
 }
 
 int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err)

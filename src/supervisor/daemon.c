@@ -111,7 +111,7 @@ int daemon_run(struct daemon *daemon)
 	struct error err = {0};
 	int r;
 
-	/* Modes come from requests, whose umask the kernel has applied already. */
+	/* Modes come from requests, and the overlay applies the umask that comes with them. */
 	umask(0);
 	set_signals(SIG_DFL);
 	daemon->ids = daemon->request->config->ids;

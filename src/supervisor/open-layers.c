@@ -179,6 +179,7 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.trusted_xattrs = wants_trusted_marks(daemon),
 		.aufs_whiteouts = config->aufs_whiteouts,
 		.is_volatile = config->is_volatile,
+		.adopts_root = !config->upper,
 	};
 	_cleanup_free_ struct layer **layers = calloc(places->count, sizeof(struct layer *));
 	int r = layer_register_builtin(err);

@@ -52,6 +52,7 @@ void fixture_mount(struct fixture *fx)
 		.aufs_whiteouts = fx->aufs_whiteouts,
 		.trusted_xattrs = fx->trusted_xattrs,
 		.is_volatile = true,
+		.adopts_root = fx->adopts_root,
 	};
 	struct error err = {0};
 

@@ -301,6 +301,33 @@ static void directories_keep_their_times(void **state)
 	fixture_end(&fx);
 }
 
+/* The root of an upper of our own is the layer's, once; later changes stay. */
+static void a_new_root_is_the_layers(void **state)
+{
+	struct timespec mtime = {.tv_sec = 4000, .tv_nsec = 9};
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	mem_tree_set_attr(fx.trees[0], "", 0751, geteuid(), getegid(), mtime);
+	fixture_mount(&fx);
+	assert_int_equal(fx_stat(&fx, "", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	fixture_unmount(&fx);
+	fx.adopts_root = true;
+	fixture_mount(&fx);
+	assert_int_equal(fx_stat(&fx, "", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0751);
+	assert_int_equal(st.st_mtim.tv_sec, 4000);
+	assert_int_equal(st.st_mtim.tv_nsec, 9);
+	assert_int_equal(fx_chmod(&fx, "", 0700), 0);
+	fixture_unmount(&fx);
+	fixture_mount(&fx);
+	assert_int_equal(fx_stat(&fx, "", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+	fixture_end(&fx);
+}
+
 /* --- failure --- */
 
 /* Whatever call of the layer fails: the error comes out, nothing is left, the next try works. */
@@ -366,6 +393,7 @@ int main(void)
 		cmocka_unit_test(truncation_copies_no_data),
 		cmocka_unit_test(xattrs_come_along),
 		cmocka_unit_test(directories_keep_their_times),
+		cmocka_unit_test(a_new_root_is_the_layers),
 		cmocka_unit_test(faults_leave_nothing),
 		cmocka_unit_test(errors_are_errors),
 	};
