@@ -31,13 +31,13 @@ static int enter_and_open_fuse(struct mounting *m, struct error *err)
 	int r = 0;
 
 	/* The kernel takes a FUSE descriptor only in the user namespace it was opened in. */
-	if (m->userns_fd >= 0) {
+	if (m->userns_fd >= 0)
 		r = namespace_enter(m->userns_fd, CLONE_NEWUSER, err);
-		if (!r)
-			r = namespace_become_root(err);
-	}
+	/* Still as whom the engine runs: the device need not be open to the container's root. */
 	if (!r)
 		r = mount_open_fuse(&m->fuse_fd, err);
+	if (!r && m->userns_fd >= 0)
+		r = namespace_become_root(err);
 	return r ? r : namespace_enter(m->mntns_fd, CLONE_NEWNS, err);
 }
 
