@@ -10,6 +10,8 @@
 
 # The programs, uninstalled.
 PATH=$BUILD_DIR/src/cli:$BUILD_DIR/hooks:$PATH:/usr/sbin:/sbin
+# tests/run trap: a forbidden system call ends the daemon by SIGSYS, and with it the test.
+if [ -n "${TEST_SECCOMP-}" ]; then PATH=$SOURCE_DIR/tests/lib/seccomp:$PATH; fi
 
 fail() {
 	echo "FAILED: $*" >&2
