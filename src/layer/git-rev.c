@@ -161,9 +161,16 @@ static int parse_failed(
 			"%s: no such revision: '%s' ('git branch -a' and 'git tag' list what there is)",
 			label, rev);
 	default:
-		return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: revision '%s': %s", label, rev,
-			library_message());
+		/* libgit2 would make an empty one, and in the sandbox it cannot. */
+		if (!strstr(rev, "@{"))
+			break;
+		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
+			"%s: no such revision: '%s' (it needs a reflog, and this repository has "
+			"none for it; name a branch, a tag or a commit)",
+			label, rev);
 	}
+	return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: revision '%s': %s", label, rev,
+		library_message());
 }
 
 /* A commit and its tree, or a tree without a commit. */

@@ -17,6 +17,11 @@
 /* The kernel reads these arguments as 32 bits: the upper half is anybody's. */
 #define LOW_HALF 0xffffffffu
 
+/* What clone(2) may put a thread into of its own; CLONE_NEWTIME is clone3's alone. */
+#define CLONE_NEW_ANY                                                                  \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+		CLONE_NEWPID | CLONE_NEWNET)
+
 /* clang-format off */
 #define MASKED(index, mask, value) {TEST_MASKED, (index), (mask), (value)}
 #define OWN_PID(index)		   {TEST_OWN_PID, (index), 0, 0}
@@ -25,6 +30,7 @@
 #define ALLOW_IF(name, ...)	  {name, 0, CALL_ALLOW, {__VA_ARGS__}}
 #define ALLOW_NEW(name, number)	  {name, number, CALL_ALLOW, {{0}}}
 #define ABSENT(name, number)	  {name, number, CALL_ENOSYS, {{0}}}
+#define READ_ONLY(name)		  {name, 0, CALL_EROFS, {{0}}}
 #define IOCTL(request)		  ALLOW_IF("ioctl", MASKED(1, LOW_HALF, (request)))
 #define FCNTL(command)		  ALLOW_IF("fcntl", MASKED(1, LOW_HALF, (command)))
 #define PRCTL(option)		  ALLOW_IF("prctl", MASKED(0, LOW_HALF, (option)))
@@ -44,8 +50,11 @@ const struct call_rule call_rules[] = {
 	ALLOW_IF("mmap", MASKED(2, PROT_EXEC, 0)),
 	ALLOW_IF("mprotect", MASKED(2, PROT_EXEC, 0)),
 
-	/* Threads, but no process: CLONE_THREAD is what tells them apart. */
-	ALLOW_IF("clone", MASKED(0, CLONE_THREAD, CLONE_THREAD)),
+	/*
+	 * Threads, but no process: CLONE_THREAD is what tells them apart; and none in a
+	 * namespace of its own, which CAP_SYS_ADMIN would give.
+	 */
+	ALLOW_IF("clone", MASKED(0, CLONE_THREAD | CLONE_NEW_ANY, CLONE_THREAD)),
 	/* Its flags lie in memory, where a filter cannot see them; glibc then uses clone. */
 	ABSENT("clone3", 435),
 	ALLOW("futex"), ALLOW("set_robust_list"), ALLOW("rseq"), ALLOW("exit"),
@@ -87,6 +96,11 @@ const struct call_rule call_rules[] = {
 	ALLOW("memfd_create"),
 	/* libgit2 looks at its repository by path. */
 	ALLOW("access"), ALLOW("readlink"), ALLOW("getcwd"),
+	/*
+	 * It would make the directories of what it wants to write in a repository. All that it
+	 * sees by path is read-only, and an answer that says so ends in an error of its own.
+	 */
+	READ_ONLY("mkdir"), READ_ONLY("rmdir"),
 
 	FCNTL(F_GETFD), FCNTL(F_SETFD), FCNTL(F_GETFL), FCNTL(F_SETFL), FCNTL(F_DUPFD_CLOEXEC),
 	FCNTL(F_GETPIPE_SZ), FCNTL(F_SETPIPE_SZ), FCNTL(F_SETLK),

@@ -9,6 +9,7 @@ enum call_verdict {
 	CALL_ALLOW,
 	CALL_ENOSYS, /* a newer call that the C library tries and can do without */
 	CALL_ENOTTY,
+	CALL_EROFS,
 };
 
 enum call_test {

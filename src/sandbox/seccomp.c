@@ -86,6 +86,8 @@ static uint32_t action_of(enum call_verdict verdict)
 		return SCMP_ACT_ERRNO(ENOSYS);
 	case CALL_ENOTTY:
 		return SCMP_ACT_ERRNO(ENOTTY);
+	case CALL_EROFS:
+		return SCMP_ACT_ERRNO(EROFS);
 	default:
 		return SCMP_ACT_ALLOW;
 	}

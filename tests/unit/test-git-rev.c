@@ -22,7 +22,7 @@ static void as_git_resolves_it(void **state)
 	static const char *const rows[] = {"main", "HEAD", "@", "v1.0", "light", "feature/x",
 		"origin/dev", "refs/heads/main", "heads/main", "tags/v1.0", "HEAD~3", "main^",
 		"main^0", "v1.0~1", "v1.0^{}", "v1.0^{commit}", "HEAD^{commit}", "@~1",
-		"HEAD^{/two}", "main@{1}", "refs/remotes/origin/dev~1"};
+		"HEAD^{/two}", "main@{1}", "HEAD@{1}", "@{2}", "refs/remotes/origin/dev~1"};
 	struct repo *repo = *state;
 	char hex[GIT_LAYER_ID_SIZE];
 

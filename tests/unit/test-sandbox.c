@@ -228,6 +228,18 @@ static int new_calls(void)
 	return 0;
 }
 
+/* By path, where the kernel has them: libgit2 would make what it wants to write in. */
+static int directories_by_path(void)
+{
+#ifdef SYS_mkdir
+	if (!has_filter)
+		return 0;
+	expect(syscall(SYS_mkdir, "/unit-sandbox", 0755) < 0 && errno == EROFS);
+	expect(syscall(SYS_rmdir, "/unit-sandbox") < 0 && errno == EROFS);
+#endif
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*action)(void);
@@ -236,6 +248,7 @@ static const struct {
 	{"threads", threads},
 	{"library", library},
 	{"new calls", new_calls},
+	{"directories by path", directories_by_path},
 };
 
 static void allowed_calls_pass(void **state)
@@ -263,6 +276,10 @@ CALL(execveat, SYS_execveat, -1, "/bin/true", NULL, NULL, 0)
 CALL(fork, SYS_clone, SIGCHLD, 0, 0, 0, 0)
 CALL(vfork, SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0)
 CALL(new_userns, SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)
+/* Without CLONE_SIGHAND the kernel itself refuses, should the filter let it through. */
+CALL(thread_netns, SYS_clone, CLONE_THREAD | CLONE_NEWNET, 0, 0, 0, 0)
+CALL(thread_mntns, SYS_clone, CLONE_THREAD | CLONE_NEWNS, 0, 0, 0, 0)
+CALL(thread_userns, SYS_clone, CLONE_THREAD | CLONE_NEWUSER, 0, 0, 0, 0)
 CALL(ptrace, SYS_ptrace, PTRACE_TRACEME, 0, 0, 0)
 CALL(process_vm_readv, SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0)
 CALL(mount, SYS_mount, "none", "/", "tmpfs", 0, NULL)
@@ -323,6 +340,9 @@ static const struct {
 	FORBIDDEN(fork),
 	FORBIDDEN(vfork),
 	FORBIDDEN(new_userns),
+	FORBIDDEN(thread_netns),
+	FORBIDDEN(thread_mntns),
+	FORBIDDEN(thread_userns),
 	FORBIDDEN(ptrace),
 	FORBIDDEN(process_vm_readv),
 	FORBIDDEN(mount),
