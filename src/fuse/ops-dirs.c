@@ -46,7 +46,6 @@ struct listing {
 	fuse_ino_t parent;
 	char *buf;
 	size_t size, used;
-	int error; /* of a lookup; the reply so far goes out first */
 };
 
 static int add_plain(void *ctx, const struct overlay_dirent *entry)
@@ -87,11 +86,10 @@ static int add_plus(void *ctx, const struct overlay_dirent *entry)
 		return 1;
 	if (!is_dot(entry->name))
 		r = overlay_lookup(request_overlay(l->req), l->parent, entry->name, &found);
-	if (r < 0 && r != -ENOENT) {
-		l->error = r;
-		return 1;
-	}
-	/* One that has gone since the listing began is named without a node. */
+	/*
+	 * One that has gone since the listing began, or whose attributes cannot be had, is named
+	 * without a node: who asks for it by name gets the error.
+	 */
 	if (r == 0)
 		entry_to_param(&found, &param);
 	l->used += add_entry(l, entry, &param);
@@ -106,8 +104,6 @@ static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 	int r = buf ? overlay_readdir(request_overlay(req), dir_of(fi), (uint64_t)offset, add, &l)
 		    : -ENOMEM;
 
-	if (r == 0 && l.used == 0)
-		r = l.error;
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else

@@ -101,6 +101,18 @@ static int check_change(const struct change *c)
 	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;
 }
 
+/*
+ * A copy-up into a directory gives it its own times back, under the directory's lock: times
+ * that are set meanwhile must not be lost.
+ */
+static int apply_locked(struct change *c)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	int r = node_is_dir(c->node) ? dir_hold(c->ov, c->node, true, &hold) : 0;
+
+	return r < 0 ? r : apply(c);
+}
+
 int overlay_setattr(struct overlay *ov, uint64_t id, struct overlay_file *file,
 	const struct stat *st, unsigned set, struct stat *ret_st)
 {
@@ -117,7 +129,7 @@ int overlay_setattr(struct overlay *ov, uint64_t id, struct overlay_file *file,
 	if (r == 0)
 		r = copyup_node(ov, c.node, size);
 	if (r == 0)
-		r = apply(&c);
+		r = apply_locked(&c);
 	if (r == 0)
 		r = node_attributes(ov, c.node, ret_st);
 	node_put(ov, c.node);

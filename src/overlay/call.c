@@ -10,6 +10,8 @@
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/log.h>
 
+#include "util/fdcache.h"
+
 #define PROC_PATH_MAX sizeof("/proc/self/fd/-2147483648")
 
 static void proc_path(char path[PROC_PATH_MAX], int fd)
@@ -28,7 +30,12 @@ static ssize_t traced(const char *call, int fd, const char *name, ssize_t r)
 
 int call_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
-	return (int)traced("openat", dir_fd, name, openat(dir_fd, name, flags | O_CLOEXEC, mode));
+	int fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
+
+	/* Directories that are open for speed alone make room. */
+	if (fd < 0 && fdcache_make_room(errno))
+		fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
+	return (int)traced("openat", dir_fd, name, fd);
 }
 
 int call_reopen(int fd, int flags)

@@ -146,28 +146,39 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 		atomic_store(&node->orphan_fd, orphan_fd);
 	if (node->lower_opens > 0)
 		atomic_store(&node->coherent_fd, steal_fd(&up->staged.fd));
+	/*
+	 * Further names of the layer are found by the node's inode number: it stays for the life
+	 * of the mount, or they would show the old content again.
+	 */
+	if (orphan_fd < 0 && !node_is_dir(node) && up->st.st_nlink > 1) {
+		node->lower_links = (uint32_t)up->st.st_nlink;
+		node_hide_link(node);
+		node->refs++;
+	}
 	atomic_store_explicit(&node->has_upper, true, memory_order_release);
 	mutex_unlock(&ov->table);
 	close_keep_errno(steal_fd(&up->staged.fd));
 }
 
+/* It is published: a directory with a newer time is no reason to fail. */
+static void restore_times(int dir_fd, const struct stat *st)
+{
+	const struct timespec times[2] = {st->st_atim, st->st_mtim};
+
+	(void)call_utimens(dir_fd, times);
+}
+
 /* The name appears; the directory's own times stay as they are. */
 static int publish_name(struct copyup *up, int dir_fd, const char *name)
 {
-	struct stat dir_st;
-	struct timespec times[2];
-	int r = call_fstat(dir_fd, &dir_st);
+	struct stat st;
+	int r = call_fstat(dir_fd, &st);
 
-	if (r < 0)
-		return r;
-	r = stage_publish(up->ov, &up->staged, dir_fd, name, RENAME_NOREPLACE);
-	if (r < 0)
-		return r;
-	times[0] = dir_st.st_atim;
-	times[1] = dir_st.st_mtim;
-	/* It is published: a directory with a newer time is no reason to fail. */
-	(void)call_utimens(dir_fd, times);
-	return 0;
+	if (r == 0)
+		r = stage_publish(up->ov, &up->staged, dir_fd, name, RENAME_NOREPLACE);
+	if (r == 0)
+		restore_times(dir_fd, &st);
+	return r;
 }
 
 /* An object that was unlinked while in use lives on without a name. */
@@ -290,6 +301,47 @@ static struct node *next_to_copy(struct overlay *ov, struct node *node)
 	return found;
 }
 
+/* --- hard links of a layer --- */
+
+/* Links the upper object under one more of the names that are known. */
+static int link_alias(struct overlay *ov, struct node *node, const struct node_place *place)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = copyup_node(ov, place->parent, COPYUP_ALL);
+
+	if (r == 0)
+		r = upper_open(ov, node, O_PATH, &fd);
+	if (r == 0)
+		r = dir_hold(ov, place->parent, true, &hold);
+	if (r == 0)
+		r = call_fstat(hold.pin.fd, &st);
+	/* It moved meanwhile: the caller asks again. */
+	if (r < 0 || !node_is_placed(ov, node, place))
+		return r;
+	r = call_link(fd, hold.pin.fd, place->name);
+	if (r < 0)
+		return r;
+	restore_times(hold.pin.fd, &st);
+	node_name_set_upper(ov, place->parent, place->name);
+	node_hide_link(node);
+	return 0;
+}
+
+/* All names of the node that are known, so that whichever was meant has what is written. */
+static int link_aliases(struct overlay *ov, struct node *node)
+{
+	struct node_place place;
+	int r = 0;
+
+	while (r == 0 && node_alias(ov, node, &place) == 0) {
+		r = link_alias(ov, node, &place);
+		node_put(ov, place.parent);
+	}
+	return r;
+}
+
 int copyup_node(struct overlay *ov, struct node *node, uint64_t size)
 {
 	while (!node_is_upper(node)) {
@@ -304,26 +356,5 @@ int copyup_node(struct overlay *ov, struct node *node, uint64_t size)
 		if (r < 0)
 			return r;
 	}
-	return 0;
-}
-
-int copyup_name(struct overlay *ov, struct node *dir, const char *name, struct node *node)
-{
-	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
-	_cleanup_close_ int fd = -1;
-	int r = copyup_node(ov, dir, COPYUP_ALL);
-
-	if (r == 0)
-		r = copyup_node(ov, node, COPYUP_ALL);
-	if (r < 0 || node_is_dir(node) || node_name_is_upper(ov, dir, name))
-		return r;
-	/* A hard link of the layer, copied up under another of its names: link it here too. */
-	r = upper_open(ov, node, O_PATH, &fd);
-	if (r == 0)
-		r = dir_hold(ov, dir, true, &hold);
-	if (r == 0)
-		r = call_link(fd, hold.pin.fd, name);
-	if (r == 0)
-		node_name_set_upper(ov, dir, name);
-	return r == -EEXIST ? 0 : r;
+	return node->lower_links ? link_aliases(ov, node) : 0;
 }

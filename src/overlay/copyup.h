@@ -13,26 +13,31 @@
 /*
  * Copies a node up, its directories first; 0 at once when it is in the upper already. Of a
  * file the first `size` bytes: COPYUP_ALL, or fewer where the rest is about to be
- * truncated. No directory may be held. -EROFS without an upper, -EOVERFLOW when the owner is
+ * truncated. A hard link of a layer appears in the upper under all of its names that are known.
+ * No directory may be held. -EROFS without an upper, -EOVERFLOW when the owner is
  * not mapped.
  */
 int copyup_node(struct overlay *ov, struct node *node, uint64_t size);
-/* The same, and makes sure that the upper has the object under this very name. */
-int copyup_name(struct overlay *ov, struct node *dir, const char *name, struct node *node);
-
 /* --- the steps that creating an object shares (stage.c) --- */
 /*
  * A staged object: under a temporary name in the work directory. For a regular file
  * `fd` is open for reading and writing, else it is O_PATH.
  */
 struct staged {
-	char name[TEMP_NAME_MAX];
+	char name[TEMP_NAME_MAX + 2]; /* "#1", or "#1/o" in a directory that lends it an ACL */
+	char dir[TEMP_NAME_MAX];      /* that directory, "" without one */
 	int fd;
 };
 
 /* Makes an empty object of the type and device in *st, private to us. `target`: of a symlink. */
 int stage_object(
 	struct overlay *ov, const struct stat *st, const char *target, struct staged *ret_staged);
+/*
+ * The same with the mode of *st and the default ACL of a directory, which must be there when the
+ * object is made: the mode is final.
+ */
+int stage_with_acl(
+	struct overlay *ov, const struct stat *st, int acl_dir_fd, struct staged *ret_staged);
 /* Removes what was not published; idempotent. */
 void stage_discard(struct overlay *ov, struct staged *staged);
 /*

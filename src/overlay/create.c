@@ -19,7 +19,8 @@ struct creation {
 	struct dir_hold hold;
 	bool over_whiteout; /* a device or file stands there, to be replaced */
 	bool is_hidden_below;
-	int fd; /* of a regular file, -1 for anything else */
+	bool has_acl; /* the directory has a default ACL, which says what may be */
+	int fd;	      /* of a regular file, -1 for anything else */
 };
 
 /* --- what it is to be --- */
@@ -58,11 +59,13 @@ static int decide_owner(struct creation *c, const struct overlay_caller *caller)
 		r = idmap_to_storage(c->ov->ids, IDMAP_GID, caller->gid, &c->st.st_gid);
 	if (r == 0)
 		r = inherit_group(c);
-	/* The umask does not count where a default ACL says what may be. */
-	if (r == 0 && !S_ISLNK(c->st.st_mode) && (caller->umask & 07777 & c->st.st_mode) &&
-		!has_default_acl(c))
+	if (r < 0 || S_ISLNK(c->st.st_mode))
+		return r;
+	c->has_acl = has_default_acl(c);
+	/* The umask does not count then. */
+	if (!c->has_acl)
 		c->st.st_mode &= ~(caller->umask & 07777);
-	return r;
+	return 0;
 }
 
 /* --- making it --- */
@@ -110,12 +113,14 @@ static int swap_in(struct creation *c, struct staged *staged)
 static int make_staged(struct creation *c)
 {
 	struct staged staged = {.fd = -1};
-	int r = stage_object(c->ov, &c->st, c->target, &staged);
+	int r = c->has_acl ? stage_with_acl(c->ov, &c->st, c->hold.pin.fd, &staged)
+			   : stage_object(c->ov, &c->st, c->target, &staged);
 
 	if (r < 0)
 		return r;
 	r = call_chown(staged.fd, c->st.st_uid, c->st.st_gid);
-	if (r == 0 && !S_ISLNK(c->st.st_mode))
+	/* A mode would change the mask of an ACL: there it was given at the start. */
+	if (r == 0 && !S_ISLNK(c->st.st_mode) && !c->has_acl)
 		r = call_chmod(staged.fd, c->st.st_mode & 07777);
 	if (r == 0 && S_ISDIR(c->st.st_mode) && (c->over_whiteout || c->is_hidden_below))
 		r = upper_set_opaque(c->ov, staged.fd);

@@ -331,6 +331,8 @@ void attributes_from_upper(struct overlay *ov, const struct node *node, struct s
 	st->st_gid = idmap_to_container(ov->ids, IDMAP_GID, st->st_gid);
 	st->st_dev = 0;
 	set_common_attributes(node, st);
+	if (node->lower_links)
+		st->st_nlink += node->lower_links - node->hidden_links;
 }
 
 static int lower_attributes(struct node *node, struct stat *ret_st)
@@ -340,6 +342,8 @@ static int lower_attributes(struct node *node, struct stat *ret_st)
 
 	if (r == 0)
 		set_common_attributes(node, ret_st);
+	if (r == 0 && ret_st->st_nlink > node->hidden_links)
+		ret_st->st_nlink -= node->hidden_links;
 	return r;
 }
 

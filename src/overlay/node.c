@@ -356,36 +356,27 @@ int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, st
 	return 0;
 }
 
-bool node_name_is_upper(struct overlay *ov, struct node *parent, const char *name)
-{
-	struct node_name *n;
-	bool in_upper;
-
-	mutex_lock(&ov->table);
-	n = table_find_name(ov, parent, name);
-	in_upper = n && n->in_upper;
-	mutex_unlock(&ov->table);
-	return in_upper;
-}
-
 void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name)
 {
 	struct node_name *n;
 
 	mutex_lock(&ov->table);
 	n = table_find_name(ov, parent, name);
-	if (n)
+	if (n) {
 		n->in_upper = true;
+		n->node->name_version++;
+	}
 	mutex_unlock(&ov->table);
 }
 
-int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place)
+static int take_place(struct overlay *ov, struct node *node, bool in_upper, bool any,
+	struct node_place *ret_place)
 {
 	struct node_name *n;
 
 	mutex_lock(&ov->table);
 	n = node->names;
-	while (n && node_is_upper(node) && !n->in_upper)
+	while (n && !any && n->in_upper != in_upper)
 		n = n->node_next;
 	if (n) {
 		ret_place->parent = n->parent;
@@ -395,6 +386,33 @@ int node_place(struct overlay *ov, struct node *node, struct node_place *ret_pla
 	}
 	mutex_unlock(&ov->table);
 	return n ? 0 : -ENOENT;
+}
+
+int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place)
+{
+	return take_place(ov, node, true, !node_is_upper(node), ret_place);
+}
+
+int node_alias(struct overlay *ov, struct node *node, struct node_place *ret_place)
+{
+	return take_place(ov, node, false, false, ret_place);
+}
+
+bool node_has_other_name(
+	struct overlay *ov, struct node *node, struct node *parent, const char *name)
+{
+	bool has_other = false;
+
+	mutex_lock(&ov->table);
+	for (struct node_name *n = node->names; n && !has_other; n = n->node_next)
+		has_other = n->in_upper && (n->parent != parent || strcmp(n->name, name) != 0);
+	mutex_unlock(&ov->table);
+	return has_other;
+}
+
+void node_hide_link(struct node *node)
+{
+	atomic_fetch_add(&node->hidden_links, 1);
 }
 
 bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place)

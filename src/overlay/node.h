@@ -41,20 +41,6 @@ void node_remember(struct overlay *ov, struct node *node, uint64_t count);
 void node_forget(struct overlay *ov, uint64_t id, uint64_t count);
 uint64_t node_generation(struct overlay *ov, const struct node *node);
 
-/* Another name for an upper node; -ENOMEM. The name must be free. */
-int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name);
-/* Whether the upper has this name of a node; and from now on. */
-bool node_name_is_upper(struct overlay *ov, struct node *parent, const char *name);
-void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name);
-/* The name goes; a node without names is an orphan. */
-void node_drop_name(struct overlay *ov, struct node *parent, const char *name);
-/* Moves a name in the upper, over whatever had it. -ENOMEM, and nothing has changed. */
-int node_move_name(struct overlay *ov, struct node *parent, const char *name,
-	struct node *new_parent, const char *new_name);
-/* Swaps the nodes of two names. -ENOMEM, and nothing has changed. */
-int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
-	const char *b);
-
 /*
  * One name of the node, of an upper node one that the upper has (a hard link of a lower
  * layer may be known under further names): a reference to its parent, the name copied
@@ -68,6 +54,27 @@ struct node_place {
 
 int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place);
 bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place);
+
+/* Another name for an upper node; -ENOMEM. The name must be free. */
+int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name);
+/* The upper has this name of a node from now on. */
+void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name);
+/* Whether the upper has the node under another name than this one. */
+bool node_has_other_name(
+	struct overlay *ov, struct node *node, struct node *parent, const char *name);
+/* A name of an upper node that the upper does not have: see node_place(). -ENOENT without one. */
+int node_alias(struct overlay *ov, struct node *node, struct node_place *ret_place);
+/* One name of the layer's object shows it no longer. */
+void node_hide_link(struct node *node);
+/* The name goes; a node without names is an orphan. */
+void node_drop_name(struct overlay *ov, struct node *parent, const char *name);
+/* Moves a name in the upper, over whatever had it. -ENOMEM, and nothing has changed. */
+int node_move_name(struct overlay *ov, struct node *parent, const char *name,
+	struct node *new_parent, const char *new_name);
+/* Swaps the nodes of two names. -ENOMEM, and nothing has changed. */
+int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
+	const char *b);
+
 /* Whether `node` is `ancestor` or lies below it. */
 bool node_is_below(struct overlay *ov, struct node *node, struct node *ancestor);
 

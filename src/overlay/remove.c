@@ -135,7 +135,7 @@ static int keep_for_holders(struct removal *rm, struct node *node)
 {
 	if (!node || rm->probe.upper != UPPER_OBJECT)
 		return 0;
-	return upper_keep_orphan(rm->ov, node, rm->hold.pin.fd, rm->name);
+	return upper_keep_orphan(rm->ov, node, &rm->hold, rm->name);
 }
 
 static int commit(struct removal *rm, struct node *node, int inner_fd)
@@ -148,21 +148,42 @@ static int commit(struct removal *rm, struct node *node, int inner_fd)
 		r = remove_upper(rm, inner_fd);
 	else
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
+	if (r < 0)
+		return r;
+	if (rm->probe.upper == UPPER_NONE)
+		node_hide_link(node);
+	node_drop_name(rm->ov, rm->hold.dir, rm->name);
+	return 0;
+}
+
+static int unlink_node(struct removal *rm, struct node *dir, struct node *node)
+{
+	struct node *again = NULL;
+	int r = node_is_dir(node) ? -EISDIR : 0;
+
+	/* The other names of a layer's hard link must have what was written, before this one goes.
+	 */
+	if (r == 0 && node_is_upper(node))
+		r = copyup_node(rm->ov, node, COPYUP_ALL);
 	if (r == 0)
-		node_drop_name(rm->ov, rm->hold.dir, rm->name);
+		r = prepare(rm, dir);
+	if (r == 0)
+		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &again);
+	if (r == 0)
+		r = again == node ? commit(rm, node, -1) : -ENOENT;
+	dir_release(&rm->hold);
+	node_put(rm->ov, again);
 	return r;
 }
 
 static int unlink_in(struct removal *rm, struct node *dir)
 {
-	struct node *node = NULL;
-	int r = prepare(rm, dir);
+	struct node *node;
+	int r = lookup_node(rm->ov, dir, rm->name, &node);
 
-	if (r == 0)
-		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &node);
-	if (r == 0)
-		r = node_is_dir(node) ? -EISDIR : commit(rm, node, -1);
-	dir_release(&rm->hold);
+	if (r < 0)
+		return r;
+	r = rm->ov->upper_fd < 0 ? -EROFS : unlink_node(rm, dir, node);
 	node_put(rm->ov, node);
 	return r;
 }

@@ -86,9 +86,12 @@ static int copy_ends_up(struct renaming *rn)
 	int r = copyup_node(rn->ov, rn->to.dir, COPYUP_ALL);
 
 	if (r == 0)
-		r = copyup_name(rn->ov, rn->from.dir, rn->from.name, rn->from.node);
-	if (r == 0 && rn->flags & RENAME_EXCHANGE)
-		r = copyup_name(rn->ov, rn->to.dir, rn->to.name, rn->to.node);
+		r = copyup_node(rn->ov, rn->from.dir, COPYUP_ALL);
+	if (r == 0)
+		r = copyup_node(rn->ov, rn->from.node, COPYUP_ALL);
+	/* A replaced file that is an upper one by another name keeps all of its names there. */
+	if (r == 0 && rn->to.node && (rn->flags & RENAME_EXCHANGE || node_is_upper(rn->to.node)))
+		r = copyup_node(rn->ov, rn->to.node, COPYUP_ALL);
 	/* Pinned before the locks. */
 	if (r == 0 && rn->to.node && node_is_dir(rn->to.node))
 		r = upper_pin(rn->ov, rn->to.node, &rn->target_pin);
@@ -219,7 +222,7 @@ static int prepare_target(struct renaming *rn)
 	}
 	if (to->probe.upper != UPPER_OBJECT)
 		return 0;
-	return upper_keep_orphan(rn->ov, to->node, to->hold->pin.fd, to->name);
+	return upper_keep_orphan(rn->ov, to->node, to->hold, to->name);
 }
 
 static int move(struct renaming *rn)
@@ -240,6 +243,8 @@ static int move(struct renaming *rn)
 			rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd, rn->to.name, 0);
 	if (r == 0)
 		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
+	if (r == 0 && rn->to.node && rn->to.probe.upper == UPPER_NONE)
+		node_hide_link(rn->to.node);
 	return r;
 }
 
@@ -278,6 +283,29 @@ static void release_all(struct renaming *rn)
 	rn->from.node = rn->to.node = NULL;
 }
 
+static int rename_in_place(struct renaming *rn)
+{
+	int r = check_topology(rn);
+
+	if (r == 0)
+		r = lock_directories(rn);
+	return r < 0 ? r : rename_locked(rn);
+}
+
+/* Two directories: nothing may move while the order of their locks is found. */
+static int rename_across(struct renaming *rn)
+{
+	int r;
+
+	mutex_lock(&rn->ov->rename_lock);
+	r = rename_in_place(rn);
+	dir_release(&rn->target_hold);
+	dir_release(&rn->to_hold);
+	dir_release(&rn->from_hold);
+	mutex_unlock(&rn->ov->rename_lock);
+	return r;
+}
+
 static int rename_once(struct renaming *rn)
 {
 	int r = find_ends(rn);
@@ -285,13 +313,11 @@ static int rename_once(struct renaming *rn)
 	if (r == 0)
 		r = check_types(rn);
 	if (r == 0)
-		r = check_topology(rn);
-	if (r == 0)
 		r = copy_ends_up(rn);
-	if (r == 0)
-		r = lock_directories(rn);
-	if (r == 0)
-		r = rename_locked(rn);
+	if (r == 0 && rn->from.dir == rn->to.dir)
+		r = rename_in_place(rn);
+	else if (r == 0)
+		r = rename_across(rn);
 	release_all(rn);
 	return r;
 }
@@ -315,11 +341,9 @@ int overlay_rename(struct overlay *ov, uint64_t parent, const char *name, uint64
 	else if (r == 0 && ov->upper_fd < 0)
 		r = -EROFS;
 	if (r == 0) {
-		mutex_lock(&ov->rename_lock);
 		do
 			r = rename_once(&rn);
 		while (r == -EAGAIN);
-		mutex_unlock(&ov->rename_lock);
 	}
 	node_put(ov, from);
 	node_put(ov, to);

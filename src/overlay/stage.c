@@ -1,24 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "util/cleanup.h"
 
-static int make_object(
-	struct overlay *ov, const struct stat *st, const char *target, const char *name)
+#define DEFAULT_ACL  "system.posix_acl_default"
+#define ACL_SIZE_MAX 65536
+
+static int make_object(struct overlay *ov, const struct stat *st, mode_t mode, const char *target,
+	const char *name)
 {
 	switch (st->st_mode & S_IFMT) {
 	case S_IFDIR:
-		return call_mkdirat(ov->work_fd, name, 0700);
+		return call_mkdirat(ov->work_fd, name, mode);
 	case S_IFLNK:
 		return call_symlinkat(target, ov->work_fd, name);
 	case S_IFREG:
-		return call_openat(ov->work_fd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+		return call_openat(ov->work_fd, name, O_RDWR | O_CREAT | O_EXCL, mode);
 	default:
-		return call_mknodat(ov->work_fd, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev);
+		return call_mknodat(ov->work_fd, name, (st->st_mode & S_IFMT) | mode, st->st_rdev);
 	}
+}
+
+/* Makes it under the name that *staged has. */
+static int stage_named(struct overlay *ov, const struct stat *st, mode_t mode, const char *target,
+	struct staged *staged)
+{
+	int r = make_object(ov, st, mode, target, staged->name);
+
+	if (r < 0) {
+		staged->name[0] = '\0';
+		return r;
+	}
+	staged->fd = r;
+	if (!S_ISREG(st->st_mode))
+		staged->fd = call_openat(ov->work_fd, staged->name, O_PATH | O_NOFOLLOW, 0);
+	return staged->fd < 0 ? staged->fd : 0;
 }
 
 int stage_object(
@@ -28,19 +48,48 @@ int stage_object(
 	int r;
 
 	work_temp_name(ov, staged.name);
-	r = make_object(ov, st, target, staged.name);
+	r = stage_named(ov, st, S_ISDIR(st->st_mode) ? 0700 : 0600, target, &staged);
+	if (r < 0)
+		stage_discard(ov, &staged);
+	else
+		*ret_staged = staged;
+	return r;
+}
+
+/* A private directory with the default ACL of another one. */
+static int make_acl_dir(struct overlay *ov, int acl_dir_fd, const char *name)
+{
+	_cleanup_free_ void *acl = malloc(ACL_SIZE_MAX);
+	_cleanup_close_ int fd = -1;
+	ssize_t size = acl ? call_getxattr(acl_dir_fd, DEFAULT_ACL, acl, ACL_SIZE_MAX) : -ENOMEM;
+	int r;
+
+	if (size < 0)
+		return (int)size;
+	r = call_mkdirat(ov->work_fd, name, 0700);
 	if (r < 0)
 		return r;
-	staged.fd = r;
-	if (!S_ISREG(st->st_mode))
-		staged.fd = call_openat(ov->work_fd, staged.name, O_PATH | O_NOFOLLOW, 0);
-	if (staged.fd < 0) {
-		r = staged.fd;
-		(void)work_remove(ov, staged.name);
-		return r;
+	fd = call_openat(ov->work_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	return fd < 0 ? fd : call_setxattr(fd, DEFAULT_ACL, acl, (size_t)size, 0);
+}
+
+int stage_with_acl(
+	struct overlay *ov, const struct stat *st, int acl_dir_fd, struct staged *ret_staged)
+{
+	struct staged staged = {.fd = -1};
+	int r;
+
+	work_temp_name(ov, staged.dir);
+	r = make_acl_dir(ov, acl_dir_fd, staged.dir);
+	if (r == 0) {
+		snprintf(staged.name, sizeof(staged.name), "%s/o", staged.dir);
+		r = stage_named(ov, st, st->st_mode & 07777, NULL, &staged);
 	}
-	*ret_staged = staged;
-	return 0;
+	if (r < 0)
+		stage_discard(ov, &staged);
+	else
+		*ret_staged = staged;
+	return r;
 }
 
 void stage_discard(struct overlay *ov, struct staged *staged)
@@ -48,7 +97,9 @@ void stage_discard(struct overlay *ov, struct staged *staged)
 	close_keep_errno(steal_fd(&staged->fd));
 	if (staged->name[0])
 		(void)work_remove(ov, staged->name);
-	staged->name[0] = '\0';
+	if (staged->dir[0])
+		(void)work_remove(ov, staged->dir);
+	staged->name[0] = staged->dir[0] = '\0';
 }
 
 int stage_attributes(struct staged *staged, const struct stat *st)

@@ -10,7 +10,8 @@
  *                         reach an object by its name, exclusive for those who
  *                         change a name. An ancestor before its descendant. Held
  *                         over the system calls on names, never over data.
- *   overlay.table         the tables and all members marked so. Never over I/O.
+ *   overlay.table         the tables and all members marked so. Never over I/O. The lock of
+ *                         the descriptor cache comes after it.
  * Descriptors of directories are pinned before their locks are taken, because
  * opening one takes its parent's lock.
  */
@@ -71,10 +72,16 @@ struct node {
 	struct lower_ref lower;	 /* immutable; a file's own lower, layer NULL without one */
 	uint32_t name_version;	 /* protected by table: counts changes of `names` */
 	uint32_t lower_opens;	 /* protected by table: files that were opened on `lower` */
-	mode_t type;		 /* immutable: S_IFREG... */
-	_Atomic bool has_upper;	 /* once true it stays so */
-	bool is_copying;	 /* protected by table: a copy-up is under way */
-	bool has_key;		 /* protected by table: found by its inode number */
+	/*
+	 * Hard links of a layer: how many names it has there, once it is in the upper; and how many
+	 * of them no longer show the layer's object, because they are in the upper or gone.
+	 */
+	uint32_t lower_links; /* constant once the node is in the upper */
+	_Atomic uint32_t hidden_links;
+	mode_t type;		/* immutable: S_IFREG... */
+	_Atomic bool has_upper; /* once true it stays so */
+	bool is_copying;	/* protected by table: a copy-up is under way */
+	bool has_key;		/* protected by table: found by its inode number */
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
 	 * use), -1 otherwise. Set under table, then constant.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "overlay/call.h"
@@ -62,28 +63,105 @@ static int open_upper_dir(void *arg)
 	return fd;
 }
 
-int upper_pin(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
+/* Whether the directory can be had without opening the one above it. */
+static bool is_open(struct overlay *ov, struct node *dir)
+{
+	int fd;
+
+	if (dir == ov->root || atomic_load(&dir->orphan_fd) >= 0)
+		return true;
+	if (!fdcache_get_open(ov->fds, &dir->dir->upper_fd, &fd))
+		return false;
+	fdcache_put(ov->fds, &dir->dir->upper_fd);
+	return true;
+}
+
+/* The directories from `dir` up to one whose parent is open, referenced. */
+struct chain {
+	struct node **dirs;
+	size_t count;
+};
+
+static size_t chain_length(struct overlay *ov, struct node *dir) requires_lock(ov->table)
+{
+	size_t count = 1;
+
+	for (; dir->names && !is_open(ov, dir->names->parent); dir = dir->names->parent)
+		count++;
+	return count;
+}
+
+static int collect_chain(struct overlay *ov, struct node *dir, struct chain *ret_chain)
+{
+	int r = 0;
+
+	mutex_lock(&ov->table);
+	ret_chain->count = chain_length(ov, dir);
+	ret_chain->dirs = malloc(ret_chain->count * sizeof(struct node *));
+	if (!ret_chain->dirs)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < ret_chain->count; i++) {
+		ret_chain->dirs[i] = dir;
+		dir->refs++;
+		if (dir->names)
+			dir = dir->names->parent;
+	}
+	mutex_unlock(&ov->table);
+	return r;
+}
+
+static int pin_one(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
 {
 	struct open_request request = {.ov = ov, .node = dir};
+	int fd, r = fdcache_get(ov->fds, &dir->dir->upper_fd, open_upper_dir, &request, &fd);
+
+	if (r < 0)
+		return r;
+	*ret_pin = (struct upper_pin){.fd = fd, .entry = &dir->dir->upper_fd};
+	return 0;
+}
+
+/*
+ * From the top, one after the other, for a container decides how deep a tree is. The one above
+ * stays pinned while the next is opened.
+ */
+static int pin_from_above(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
+{
+	struct upper_pin pin = {.fd = -1};
+	struct chain chain;
 	int r;
 
+	if (fdcache_get_open(ov->fds, &dir->dir->upper_fd, &ret_pin->fd)) {
+		ret_pin->entry = &dir->dir->upper_fd;
+		return 0;
+	}
+	r = collect_chain(ov, dir, &chain);
+	if (r < 0)
+		return r;
+	for (size_t i = chain.count; i-- > 0;) {
+		struct upper_pin above = pin;
+
+		if (r == 0)
+			r = pin_one(ov, chain.dirs[i], &pin);
+		if (r == 0)
+			upper_unpin(ov, &above);
+		node_put(ov, chain.dirs[i]);
+	}
+	free(chain.dirs);
+	if (r < 0)
+		upper_unpin(ov, &pin);
+	else
+		*ret_pin = pin;
+	return r;
+}
+
+int upper_pin(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
+{
 	*ret_pin = (struct upper_pin){.fd = -1};
 	if (!node_is_upper(dir))
 		return 0;
-	if (dir == ov->root) {
-		ret_pin->fd = ov->upper_fd;
-		return 0;
-	}
-	ret_pin->fd = atomic_load(&dir->orphan_fd);
-	if (ret_pin->fd >= 0)
-		return 0;
-	r = fdcache_get(ov->fds, &dir->dir->upper_fd, open_upper_dir, &request, &ret_pin->fd);
-	if (r < 0) {
-		ret_pin->fd = -1;
-		return r;
-	}
-	ret_pin->entry = &dir->dir->upper_fd;
-	return 0;
+	ret_pin->fd = dir == ov->root ? ov->upper_fd : atomic_load(&dir->orphan_fd);
+	return ret_pin->fd >= 0 ? 0 : pin_from_above(ov, dir, ret_pin);
 }
 
 void upper_unpin(struct overlay *ov, struct upper_pin *pin)
@@ -218,13 +296,17 @@ int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
 	return r;
 }
 
-int upper_keep_orphan(struct overlay *ov, struct node *node, int dir_fd, const char *name)
+int upper_keep_orphan(
+	struct overlay *ov, struct node *node, const struct dir_hold *hold, const char *name)
 {
 	int fd;
 
 	if (!node_is_upper(node) || atomic_load(&node->orphan_fd) >= 0)
 		return 0;
-	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
+	/* A descriptor for each of many links would use them all up. */
+	if (node_has_other_name(ov, node, hold->dir, name))
+		return 0;
+	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;
 	mutex_lock(&ov->table);

@@ -43,4 +43,5 @@ void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX]);
 int work_remove(struct overlay *ov, const char *name);
 
 /* Keeps an upper object reachable when its last name goes: call before that, under the lock. */
-int upper_keep_orphan(struct overlay *ov, struct node *node, int dir_fd, const char *name);
+int upper_keep_orphan(
+	struct overlay *ov, struct node *node, const struct dir_hold *hold, const char *name);

@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include "util/fdcache.h"
 
 static void remount(struct fixture *fx)
 {
@@ -237,6 +241,132 @@ static void hard_links_of_a_layer(void **state)
 	fixture_end(&fx);
 }
 
+/* Whichever name was written has what was written, when the kernel has forgotten them all. */
+static void hard_links_of_a_layer_when_forgotten(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "a", 0644, "old");
+	assert_int_equal(mem_tree_link(fx.trees[0], "a", "b"), 0);
+	fixture_dir(&fx, 0, "d", 0755);
+	assert_int_equal(mem_tree_link(fx.trees[0], "a", "d/c"), 0);
+	fixture_mount(&fx);
+	struct overlay_entry a, b;
+	assert_int_equal(fx_walk(&fx, "a", &a), 0);
+	assert_int_equal(fx_walk(&fx, "b", &b), 0);
+	assert_int_equal(a.st.st_nlink, 3);
+	assert_int_equal(fx_write(&fx, "a", O_TRUNC, "new"), 0);
+	fx_forget(&fx, a.node);
+	fx_forget(&fx, b.node);
+	assert_content(&fx, "a", "new");
+	assert_content(&fx, "b", "new");
+	assert_content(&fx, "d/c", "new");
+	assert_int_equal(fx_stat(&fx, "b", &st), 0);
+	assert_int_equal(st.st_nlink, 3);
+	assert_int_equal(fx_unlink(&fx, "a"), 0);
+	assert_int_equal(fx_stat(&fx, "b", &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(fx_write(&fx, "b", O_TRUNC, "newer"), 0);
+	assert_content(&fx, "d/c", "newer");
+	remount(&fx);
+	/* Names that were known when it was written are links in the upper. */
+	assert_content(&fx, "b", "newer");
+	assert_content(&fx, "d/c", "newer");
+	assert_listing(&fx, "", "b d");
+	fixture_end(&fx);
+}
+
+/* Removing one of several names pins nothing: there may be any number of them. */
+static void links_take_no_descriptors(void **state)
+{
+	struct rlimit limit, low = {.rlim_cur = 128};
+	struct overlay_entry entry, linked;
+	struct overlay_file *file;
+	struct fixture fx;
+	char name[32], other[32];
+
+	fixture_init(&fx, 1);
+	fixture_mount(&fx);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low.rlim_max = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (int i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "tmp%d", i);
+		snprintf(other, sizeof(other), "obj%d", i);
+		assert_int_equal(overlay_create(fx.ov, &fx.caller, OVERLAY_ROOT_ID, name, 0644,
+					 O_WRONLY, &entry, &file),
+			0);
+		overlay_release(fx.ov, file);
+		assert_int_equal(
+			overlay_link(fx.ov, entry.node, OVERLAY_ROOT_ID, other, &linked), 0);
+		assert_int_equal(overlay_unlink(fx.ov, OVERLAY_ROOT_ID, name), 0);
+		/* The kernel forgets none of them. */
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+	fixture_end(&fx);
+}
+
+/* A container decides how deep a tree is: no stack may depend on it. */
+static void deep_trees(void **state)
+{
+	struct overlay_entry entry = {.node = OVERLAY_ROOT_ID}, next;
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	fixture_mount(&fx);
+	for (int i = 0; i < 20000; i++) {
+		assert_int_equal(overlay_mkdir(fx.ov, &fx.caller, entry.node, "d", 0755, &next), 0);
+		fx_forget(&fx, entry.node);
+		entry = next;
+	}
+	/* Nothing above stays open. */
+	fdcache_trim(fdcache_shared());
+	assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &st), 0);
+	fx_forget(&fx, entry.node);
+	fixture_end(&fx);
+}
+
+/* What a directory's default ACL allows holds where the object cannot be made in its place, too. */
+static void default_acl(void **state)
+{
+	static const struct {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entries[] = {{1, 6, UINT32_MAX}, {4, 4, UINT32_MAX}, {0x20, 0, UINT32_MAX}};
+	char acl[4 + sizeof(entries)] = {2}, path[128];
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	fixture_dir(&fx, 0, "d", 0755);
+	fixture_file(&fx, 0, "d/f", 0644, "");
+	fixture_file(&fx, 0, "d/g", 0644, "");
+	fx.caller.umask = 022;
+	fixture_mount(&fx);
+	assert_int_equal(fx_unlink(&fx, "d/f"), 0);
+	memcpy(acl + 4, entries, sizeof(entries));
+	snprintf(path, sizeof(path), "%s/upper/d", fx.dir);
+	if (setxattr(path, "system.posix_acl_default", acl, sizeof(acl), 0) < 0) {
+		assert_int_equal(errno, EOPNOTSUPP);
+		fixture_end(&fx);
+		print_message("no ACLs in /tmp\n");
+		skip();
+	}
+	assert_int_equal(fx_create(&fx, "d/f", 0666, ""), 0);
+	assert_int_equal(fx_stat(&fx, "d/f", &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(fx_unlink(&fx, "d/g"), 0);
+	assert_int_equal(fx_mkdir(&fx, "d/g", 0777), 0);
+	assert_int_equal(fx_stat(&fx, "d/g", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0640);
+	snprintf(path, sizeof(path), "%s/upper/d/g", fx.dir);
+	assert_int_equal(getxattr(path, "system.posix_acl_default", NULL, 0), sizeof(acl));
+	fixture_end(&fx);
+}
+
 static void read_only(void **state)
 {
 	struct fixture fx;
@@ -291,6 +421,10 @@ int main(void)
 		cmocka_unit_test(rename_directories),
 		cmocka_unit_test(hard_links),
 		cmocka_unit_test(hard_links_of_a_layer),
+		cmocka_unit_test(hard_links_of_a_layer_when_forgotten),
+		cmocka_unit_test(links_take_no_descriptors),
+		cmocka_unit_test(deep_trees),
+		cmocka_unit_test(default_acl),
 		cmocka_unit_test(read_only),
 		cmocka_unit_test(aufs_form),
 	};
