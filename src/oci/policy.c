@@ -105,6 +105,57 @@ static bool admit_repository(
 	return true;
 }
 
+static bool is_hex(const char *text)
+{
+	return strspn(text, "0123456789abcdefABCDEF") == strlen(text);
+}
+
+/* `NAME-12-gHEX` is what git describe prints, and any HEX behind it is a commit. */
+static bool is_described(const char *rev)
+{
+	const char *tail = strrchr(rev, '-');
+
+	return tail && tail[1] == 'g' && tail[2] && is_hex(tail + 2);
+}
+
+/* A name of one thing, not a way from it to another, which a glob would let in. */
+static bool is_plain_name(const char *rev)
+{
+	for (const char *p = rev; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr("^~:\\", *p))
+			return false;
+	return !strstr(rev, "@{") && !is_described(rev);
+}
+
+/* An object id, or the beginning of one, says nothing that a glob could judge. */
+static bool is_object_id(const char *rev)
+{
+	size_t n = strlen(rev);
+
+	return n >= 4 && n <= 64 && is_hex(rev);
+}
+
+static bool admit_revision(struct trial *trial, const char *rev)
+{
+	const struct policy_globs *list = &trial->entry->lists[POLICY_REVISIONS];
+
+	if (!list->is_set || !is_object_id(rev)) {
+		if (list->is_set && !is_plain_name(rev))
+			return refuse(trial,
+				"revision '%.300s' is not allowed; where \"revisions\" stands, write "
+				"the plain name of a branch or tag, or an object id",
+				rev);
+		return narrow(trial, POLICY_REVISIONS, "revision", rev);
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->globs[i], rev) == 0) {
+			trial->passed++;
+			return true;
+		}
+	}
+	return refuse_value(trial, POLICY_REVISIONS, "revision", rev);
+}
+
 static bool admit_git(
 	struct trial *trial, const struct layer_spec *spec, const struct source *source)
 {
@@ -113,7 +164,7 @@ static bool admit_git(
 	for (size_t i = 0; source && i < source->alternate_count; i++)
 		if (!admit_repository(trial, "alternate", source->alternates[i].path, true))
 			return false;
-	return narrow(trial, POLICY_REVISIONS, "revision", spec->rev ? spec->rev : "HEAD");
+	return admit_revision(trial, spec->rev ? spec->rev : "HEAD");
 }
 
 static bool admit_layers(struct trial *trial)
