@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include <git-overlayfs/config.h>
@@ -79,8 +80,13 @@ int container_map_owner(const struct container *container, uint32_t uid, uint32_
 	uid_t *ret_uid, gid_t *ret_gid, struct error *err);
 void container_release(struct container *container);
 
-/* True in the initial user namespace as root: annotations then need a policy file. */
+/*
+ * Whether annotations need a policy file. False only in the user namespace of one user, as
+ * rootless engines make it, whose root is that user and nobody else outside: root of a
+ * system container owns many ids, and what it can read is not its callers'.
+ */
 bool hook_is_rootful(void);
+bool hook_map_is_rootful(FILE *map); /* by the text of a uid_map; when in doubt, true */
 /* Who runs the engine: a name, or a number where there is none. */
 const char *hook_engine_user(char *buffer, size_t size);
 /*

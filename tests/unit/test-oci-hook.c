@@ -143,6 +143,36 @@ static void made_directories_go_again(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+static void rootless_is_one_user(void **state)
+{
+	static const struct {
+		const char *map;
+		bool is_rootful;
+	} rows[] = {
+		{"         0          0 4294967295\n", true},
+		{"         0       1000          1\n", false},
+		{"         0       1000          1\n         1     100000      65536\n", false},
+		{"         1     100000      65536\n         0       1000          1\n", false},
+		/* A system container, its root without a map of its own, and one id alone. */
+		{"         0     100000      65536\n", true},
+		{"         0          0          1\n", true},
+		{"         0     100000          2\n", true},
+		{"      1000       1000          1\n", true},
+		{"", true},
+		{" x", true},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *text = rows[i].map;
+		FILE *map = fmemopen((char *)text, strlen(text) + 1, "r");
+
+		assert_non_null(map);
+		if (hook_map_is_rootful(map) != rows[i].is_rootful)
+			fail_msg("'%s': wanted %d", text, rows[i].is_rootful);
+		fclose(map);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +180,7 @@ int main(void)
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(options_round_trip),
 		cmocka_unit_test(made_directories_go_again),
+		cmocka_unit_test(rootless_is_one_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
