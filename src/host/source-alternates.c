@@ -5,6 +5,7 @@
  * with a double quote is quoted as in C.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,7 +84,7 @@ int source_parse_alternate(const char *line, size_t length, char **ret_path)
 struct chain {
 	const struct chain *above;
 	const struct source_dir *objects;
-	unsigned depth;
+	unsigned depth, line;
 };
 
 static bool is_same_dir(const struct source_dir *a, const struct source_dir *b)
@@ -111,12 +112,12 @@ static int check_chain(const struct chain *chain, const struct source_dir *found
 	for (const struct chain *at = chain; at; at = at->above)
 		if (is_same_dir(at->objects, found))
 			return error_set(err, ELOOP, EXIT_STATUS_SOURCE,
-				"'%s/info/alternates': a loop, it leads back to '%s'",
-				chain->objects->path, found->path);
+				"'%s/info/alternates': a loop, line %u leads back",
+				chain->objects->path, chain->line);
 	return 0;
 }
 
-static int read_file(struct source *source, const struct chain *chain, struct error *err);
+static int read_file(struct source *source, struct chain *chain, struct error *err);
 
 /* Takes over `found`, which is released when there is no use for it. */
 static int add_alternate(struct source *source, const struct chain *chain, struct source_dir *found,
@@ -148,17 +149,17 @@ static int follow(
 
 	if (r == -ENOENT || r == -ENOTDIR) {
 		/* git goes on too: what it held may lie elsewhere by now. */
-		log_warning("%s/info/alternates: '%s' does not exist; ignored",
-			chain->objects->path, path);
+		log_warning("%s/info/alternates: line %u leads to no directory; ignored",
+			chain->objects->path, chain->line);
 		return 0;
 	}
 	if (r)
-		return error_set_errno(err, -r, EXIT_STATUS_SOURCE, "'%s/info/alternates': '%s'",
-			chain->objects->path, path);
+		return error_set_errno(err, -r, EXIT_STATUS_SOURCE, "'%s/info/alternates': line %u",
+			chain->objects->path, chain->line);
 	return add_alternate(source, chain, &found, err);
 }
 
-static int read_file(struct source *source, const struct chain *chain, struct error *err)
+static int read_file(struct source *source, struct chain *chain, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t length, at = 0;
@@ -174,6 +175,7 @@ static int read_file(struct source *source, const struct chain *chain, struct er
 		const char *end = memchr(text + at, '\n', length - at);
 		size_t n = end ? (size_t)(end - (text + at)) : length - at;
 
+		chain->line++;
 		r = source_parse_alternate(text + at, n, &path);
 		if (r > 0)
 			r = follow(source, chain, path, err);
@@ -184,13 +186,16 @@ static int read_file(struct source *source, const struct chain *chain, struct er
 
 int source_read_alternates(struct source *source, struct error *err)
 {
+	_cleanup_close_ int fd =
+		openat(source->dir.fd, "objects", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct source_dir objects;
 	struct chain chain = {.objects = &objects};
-	int r = source_dir_open(source->dir.fd, "objects", &objects);
+	int r = fd < 0 ? -errno : source_dir_adopt(fd, &objects);
 
 	if (r)
 		return error_set_errno(
 			err, -r, EXIT_STATUS_SOURCE, "'%s/objects'", source->dir.path);
+	steal_fd(&fd);
 	r = read_file(source, &chain, err);
 	source_dir_release(&objects);
 	return r;

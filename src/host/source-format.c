@@ -97,24 +97,31 @@ static const char *read_value(const char *p, char *ret_value)
 	return p;
 }
 
+/* Messages quote nothing that is read; see source_read_text(). */
+static const char *known_word(const char *value, const char *word)
+{
+	return strcmp(value, word) == 0 ? word : "another";
+}
+
 static int judge(const struct setting *s, struct error *err)
 {
 	if (strcmp(s->section, "core") == 0 && strcmp(s->key, "repositoryformatversion") == 0 &&
 		strtol(s->value, NULL, 10) > 1)
 		return error_set(err, ENOTSUP, EXIT_STATUS_SOURCE,
-			"repository format version %s is not supported (0 and 1 are)", s->value);
+			"repository format version %ld is not supported (0 and 1 are)",
+			strtol(s->value, NULL, 10));
 	if (strcmp(s->section, "extensions") != 0)
 		return 0;
 	if (strcmp(s->key, "objectformat") == 0 && strcmp(s->value, "sha1") != 0)
 		return error_set(err, ENOTSUP, EXIT_STATUS_SOURCE,
 			"its object format is %s, which is not supported: use a repository made "
 			"with 'git init --object-format=sha1'",
-			s->value);
+			known_word(s->value, "sha256"));
 	if (strcmp(s->key, "refstorage") == 0 && strcmp(s->value, "files") != 0)
 		return error_set(err, ENOTSUP, EXIT_STATUS_SOURCE,
 			"its references are stored as %s, which is not supported: convert it with "
 			"'git refs migrate --ref-format=files'",
-			s->value);
+			known_word(s->value, "reftable"));
 	return 0;
 }
 

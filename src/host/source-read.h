@@ -24,7 +24,9 @@ int source_dir_open(int dirfd, const char *path, struct source_dir *ret_dir);
 
 /*
  * The contents of the regular file `path` below `dirfd`, with a NUL behind them, and
- * their length. -EFBIG past SOURCE_TEXT_MAX, -EINVAL when it is no regular file.
+ * their length. -EFBIG past SOURCE_TEXT_MAX, -EINVAL when it is no regular file, -ELOOP
+ * when a symlink is on the way: who writes to the repository would have a file of the host
+ * read, which he may not read himself. For the same reason no message quotes the contents.
  * The caller frees *ret_text.
  */
 int source_read_text(int dirfd, const char *path, char **ret_text, size_t *ret_length);

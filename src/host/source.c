@@ -72,7 +72,7 @@ static int open_gitfile(
 	r = source_dir_open(dirfd, target, ret);
 	if (r)
 		return error_set_errno(err, -r, EXIT_STATUS_SOURCE,
-			"'%s' leads to the git directory '%s'", shown, target);
+			"'%s': the git directory that it leads to", shown);
 	return 0;
 }
 
@@ -142,8 +142,8 @@ static int open_common(const struct source_dir *git, struct source_dir *ret, str
 		return error_set_errno(err, -r, EXIT_STATUS_SOURCE, "'%s/commondir'", git->path);
 	r = source_dir_open(git->fd, line ? line : ".", ret);
 	if (r)
-		return error_set_errno(err, -r, EXIT_STATUS_SOURCE, "'%s/commondir' leads to '%s'",
-			git->path, line ? line : ".");
+		return error_set_errno(err, -r, EXIT_STATUS_SOURCE,
+			"'%s/commondir': the directory that it leads to", git->path);
 	return 0;
 }
 

@@ -188,7 +188,7 @@ static void not_a_repository(void **state)
 	refuse("fifo", EBADMSG, "gitdir: PATH");
 	make_dirs("lost");
 	put("lost/.git", "gitdir: ../nowhere\n");
-	refuse("lost", ENOENT, "leads to the git directory '../nowhere'");
+	refuse("lost", ENOENT, "lost/.git': the git directory that it leads to");
 	put("lost/.git", "gitdir: a\ngitdir: b\n");
 	refuse("lost", EBADMSG, "gitdir: PATH");
 }
@@ -229,6 +229,65 @@ static void symlinked_objects(void **state)
 	assert_int_equal(rmdir(at("workdir/objects")), 0);
 	assert_int_equal(symlink("../bare.git/objects", at("workdir/objects")), 0);
 	refuse("workdir", ENOTSUP, "symbolic link");
+}
+
+/* What a file of the host says must not show up, wherever the link to it lies. */
+static void links_to_files_of_the_host(void **state)
+{
+	static const struct {
+		const char *name, *link;
+	} rows[] = {
+		{"l1", "l1/objects/info/alternates"},
+		{"l2", "l2/commondir"},
+		{"l3", "l3/config"},
+		{"l4", "l4/objects/info"},
+	};
+	struct source source;
+
+	make_dirs("host");
+	put("host/secret", "hush\n");
+	put("host/alternates", "hush\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct error err = {0};
+		int r;
+
+		make_repository(rows[i].name);
+		if (remove(at(rows[i].link)) < 0)
+			assert_int_equal(errno, ENOENT);
+		assert_int_equal(symlink(at(i == 3 ? "host" : "host/secret"), at(rows[i].link)), 0);
+		r = open_kind("git", rows[i].name, &source, &err);
+		if (r != -ELOOP || strstr(err.text, "hush"))
+			fail_msg("%s: %d '%s'", rows[i].link, r, err.text);
+	}
+	make_dirs("l5");
+	assert_int_equal(symlink(at("host/secret"), at("l5/.git")), 0);
+	refuse("l5", ELOOP, "l5/.git'");
+}
+
+/* A hard link, or the file of whom one may not ask: the text is never quoted. */
+static void contents_are_not_quoted(void **state)
+{
+	static const struct {
+		const char *file, *text;
+	} rows[] = {
+		{"q/commondir", "hush\n"},
+		{"q/commondir", "hush\nhush\n"},
+		{"q/config", "[extensions]\nobjectformat = hush\n"},
+		{"q/config", "[extensions]\nrefstorage = hush\n"},
+		{"q/.git", "gitdir: hush\n"},
+		{"q/.git", "hush\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct source source;
+		struct error err = {0};
+
+		make_repository("q");
+		put(rows[i].file, rows[i].text);
+		if (open_kind("git", "q", &source, &err) >= 0 || strstr(err.text, "hush"))
+			fail_msg("row %zu: '%s'", i, err.text);
+		assert_int_equal(remove(at(rows[i].file)), 0);
+	}
 }
 
 static void formats(void **state)
@@ -453,6 +512,8 @@ int main(void)
 		row(large_files_are_refused),
 		row(worktree_outside_its_common_directory),
 		row(symlinked_objects),
+		row(links_to_files_of_the_host),
+		row(contents_are_not_quoted),
 		row(formats),
 		row(alternate_lines),
 		row(alternates_are_followed),
