@@ -20,6 +20,15 @@
 
 #define WORKSPACE_ID_MAX 128
 
+/*
+ * Stands between the id of a container and what its workspace is called: no container's
+ * id holds it, so nobody's workspace can have the id of another container's.
+ */
+#define WORKSPACE_ID_SEPARATOR ':'
+
+/* ID or CONTAINER:NAME, each as config_id_is_valid() has it, at most WORKSPACE_ID_MAX. */
+bool workspace_id_is_valid(const char *id);
+
 struct workspace {
 	char id[WORKSPACE_ID_MAX + 1];
 	char *run_dir;	 /* this workspace's own, absolute */

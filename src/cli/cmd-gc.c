@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <git-overlayfs/config.h>
-
 #include "command.h"
 #include "dead.h"
 #include "host/workspace-internal.h"
@@ -81,7 +79,7 @@ static int collect_uppers(struct collector *collector)
 	if (workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, NULL) < 0)
 		run_fd = -1;
 	while (r == 0 && (entry = readdir(dir)))
-		if (config_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
+		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
 			!workspace_state_is_kept(fd, entry->d_name))
 			r = collect(collector, entry->d_name, "", "");
 	return r;

@@ -78,6 +78,20 @@ static int compare(void *ctx, const struct workspace_info *info)
 	return 0;
 }
 
+bool workspace_id_is_valid(const char *id)
+{
+	const char *separator = strchr(id, WORKSPACE_ID_SEPARATOR);
+	char container[WORKSPACE_ID_MAX + 1];
+	size_t n;
+
+	if (!separator || strlen(id) > WORKSPACE_ID_MAX)
+		return config_id_is_valid(id);
+	n = (size_t)(separator - id);
+	memcpy(container, id, n);
+	container[n] = '\0';
+	return config_id_is_valid(container) && config_id_is_valid(separator + 1);
+}
+
 static int read_by_id(const char *id, struct workspace_info *ret_info, struct error *err)
 {
 	struct workspace ws;
@@ -96,7 +110,7 @@ int workspace_find(const char *id_or_mountpoint, struct workspace_info *ret_info
 	struct search search = {.mountpoint = path};
 	int r;
 
-	if (config_id_is_valid(id_or_mountpoint)) {
+	if (workspace_id_is_valid(id_or_mountpoint)) {
 		struct error why = {0};
 
 		r = read_by_id(id_or_mountpoint, ret_info, &why);

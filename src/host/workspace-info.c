@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <git-overlayfs/config.h>
 #include <git-overlayfs/json.h>
 #include <git-overlayfs/log.h>
 
@@ -256,7 +255,7 @@ int workspace_for_each(workspace_fn fn, void *ctx, struct error *err)
 	}
 	r = 0;
 	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (config_id_is_valid(entry->d_name))
+		if (workspace_id_is_valid(entry->d_name))
 			r = visit(fd, entry->d_name, fn, ctx);
 	if (r == 0 && errno)
 		r = error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", base);

@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <git-overlayfs/config.h>
-
 #include "util/cleanup.h"
 
 static int failed(struct error *err, int r, const char *what, const char *id)
@@ -26,7 +24,7 @@ static int choose_id(const char *id, char ret[static WORKSPACE_ID_MAX + 1], stru
 	unsigned char random[6];
 
 	if (id) {
-		if (!config_id_is_valid(id))
+		if (!workspace_id_is_valid(id))
 			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 				"'%s' cannot name a workspace; write letters, digits, _.+-", id);
 		strcpy(ret, id);
@@ -249,7 +247,7 @@ int workspace_open(const char *id, struct workspace *ret_ws, struct error *err)
 	_cleanup_close_ int base_fd = -1, state_fd = -1;
 	int r;
 
-	if (!config_id_is_valid(id))
+	if (!workspace_id_is_valid(id))
 		return error_set(err, ENOENT, EXIT_STATUS_FAILED, "no workspace '%s'", id);
 	strcpy(ws.id, id);
 	r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL);

@@ -245,6 +245,37 @@ static void a_second_removal_spares_the_next_of_that_id(void **state)
 	workspace_release(&next);
 }
 
+static void ids(void **state)
+{
+	static const struct {
+		const char *id;
+		bool is_valid;
+	} rows[] = {
+		{"f", true},
+		{"f-b", true},
+		{"f:b", true},
+		{"f:", false},
+		{":b", false},
+		{"f:b:c", false},
+		{"f:.b", false},
+		{"..:b", false},
+		{"f:b/c", false},
+		{"", false},
+		{":", false},
+	};
+	char longest[WORKSPACE_ID_MAX + 2];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (workspace_id_is_valid(rows[i].id) != rows[i].is_valid)
+			fail_msg("'%s': wanted %d", rows[i].id, rows[i].is_valid);
+	memset(longest, 'a', sizeof(longest));
+	longest[1] = ':';
+	longest[WORKSPACE_ID_MAX + 1] = '\0';
+	assert_false(workspace_id_is_valid(longest));
+	longest[WORKSPACE_ID_MAX] = '\0';
+	assert_true(workspace_id_is_valid(longest));
+}
+
 static void bad_ids(void **state)
 {
 	static const char *const ids[] = {"", ".", "..", "a/b", "-x", "a b", "\n"};
@@ -325,6 +356,7 @@ int main(void)
 		test(listing_tells_the_living_from_the_dead),
 		test(a_lock_can_be_handed_on),
 		test(a_second_removal_spares_the_next_of_that_id),
+		test(ids),
 		test(bad_ids),
 		test(somebody_elses_directory_is_refused),
 		test(removal_follows_no_symlink),
