@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <git-overlayfs/log.h>
+
 #include "util/cleanup.h"
 
 int channel_pair(int ret_fds[2], struct error *err)
@@ -118,6 +120,8 @@ int channel_child_keep(int *fds[], size_t count)
 			return -errno;
 		*fds[i] = base++;
 	}
+	/* Its descriptor may soon be another file's. */
+	log_open(LOG_TARGET_FD, -1, "", LOG_LEVEL_ERROR);
 	return close_range((unsigned)base, ~0u, 0) < 0 ? -errno : 0;
 }
 

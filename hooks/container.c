@@ -56,7 +56,8 @@ static int read_config_text(
 
 	if (fd < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "bundle %s", bundle);
-	r = input_read_file(fd, "config.json", O_NOFOLLOW, OCI_CONFIG_MAX, ret_text, ret_size, err);
+	r = input_read_file(
+		fd, "config.json", O_NOFOLLOW, OCI_CONFIG_MAX, ret_text, ret_size, NULL, err);
 	return r < 0 ? error_prefix(err, "bundle %s", bundle) : 0;
 }
 
@@ -229,10 +230,11 @@ static int fetch_rootfs(struct container *container, struct error *err)
 	if (pid < 0)
 		r = error_set_errno(err, errno, EXIT_STATUS_MACHINE, "fork");
 	else
-		r = channel_receive(fds[0], HOOK_MOUNT_TIMEOUT_MS, &container->rootfs_fd, err);
+		r = channel_receive(
+			fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), &container->rootfs_fd, err);
 	close(fds[0]);
 	if (pid > 0)
-		child_reap(pid, HOOK_UNDO_TIMEOUT_MS);
+		child_reap(pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
 	return r;
 }
 

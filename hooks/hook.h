@@ -15,12 +15,14 @@
  *   mounter        mounter.c         the child in the container's namespaces
  *   target         target.c          what may not be mounted on, and undoing mkdir
  *   channel        channel.c         results and descriptors between hook and child
+ *   clock          clock.c           how long anything may still take
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <git-overlayfs/config.h>
@@ -29,12 +31,26 @@
 #include <git-overlayfs/source.h>
 #include <git-overlayfs/workspace.h>
 
-/* Together less than the 30 seconds that the shipped hooks.d file gives the hook. */
+#include "host/source-read.h"
+
+/*
+ * The shipped hooks.d file gives the hook 30 seconds. However many workspaces there are,
+ * work ends at WORK_END, and undoing it at UNDO_END.
+ */
+#define HOOK_WORK_END_MS 18000
+#define HOOK_UNDO_END_MS 26000
+/* The most that one step may take of it. */
 #define HOOK_INPUT_TIMEOUT_MS  5000
 #define HOOK_OPENED_TIMEOUT_MS 12000
 #define HOOK_MOUNT_TIMEOUT_MS  5000
 #define HOOK_READY_TIMEOUT_MS  5000
 #define HOOK_UNDO_TIMEOUT_MS   5000
+
+/* Call first: from here the time counts. `spent_ms` of it are gone already. */
+void clock_start(int64_t spent_ms);
+/* What is left until the end of the work, or of the undoing, but at most `limit_ms`. */
+int clock_work_left(int limit_ms);
+int clock_undo_left(int limit_ms);
 
 enum hook_verb { HOOK_CREATE, HOOK_POSTSTOP };
 
@@ -52,9 +68,12 @@ int arguments_parse(int argc, char **argv, struct hook_options *ret, struct erro
 
 /* Reads all of standard input; beyond `max` it reads on, and then fails with -EFBIG. */
 int input_read_stdin(size_t max, char **ret_text, size_t *ret_size, struct error *err);
-/* A regular file of at most `max` bytes. -ENOENT is told apart from other failures. */
+/*
+ * A regular file of at most `max` bytes. -ENOENT is told apart from other failures.
+ * *ret_stat is what was opened; NULL: not wanted.
+ */
 int input_read_file(int dirfd, const char *path, int flags, size_t max, char **ret_text,
-	size_t *ret_size, struct error *err);
+	size_t *ret_size, struct stat *ret_stat, struct error *err);
 
 struct container {
 	struct oci_state state;
@@ -126,6 +145,11 @@ int mounter_wait_ready(struct mounter *mounter, struct error *err);
 void mounter_commit(struct mounter *mounter); /* idempotent, as the next */
 void mounter_undo(struct mounter *mounter);
 
+/*
+ * Gives an absolute target its one spelling, in place ("//a/./b/" is "/a/b"): wishes are
+ * compared by it, and ordered so that the outer one is mounted first.
+ */
+void target_normalize(char *target);
 /* How many leading components of `target` exist below root_fd. */
 size_t target_existing(int root_fd, const char *target);
 /* Removes the directories behind the first `existing` components, if they are empty. */
@@ -146,6 +170,7 @@ struct supervise_request {
 	const struct workspace_config *config;
 	const struct source *sources;
 	const struct workspace *workspace;
+	int upper_fd, work_fd; /* -1: none is given */
 };
 
 int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int *ret_control_fd,
@@ -157,6 +182,8 @@ struct job {
 	struct workspace_config config;
 	struct source *sources;
 	size_t source_count;
+	/* The given upper and work directories, opened once: what is judged is what is used. */
+	struct source_dir upper, work;
 	char id[WORKSPACE_ID_MAX + 1];
 	struct workspace workspace;
 	bool has_workspace;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -40,19 +39,12 @@ static int append(struct text *text, const char *bytes, size_t n, size_t max)
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int wait_readable(int fd, int64_t deadline)
+/* `spare` is what must be left for the rest of the work. */
+static int wait_readable(int fd, int spare)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
-	int64_t left = deadline - now_ms();
-	int r = poll(&poller, 1, left > 0 ? (int)left : 0);
+	int left = clock_work_left(HOOK_WORK_END_MS) - spare;
+	int r = poll(&poller, 1, left > 0 ? left : 0);
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno;
@@ -62,11 +54,11 @@ static int wait_readable(int fd, int64_t deadline)
 /* A writer that is not read to the end would block, or die of SIGPIPE, in the runtime. */
 static int drain(int fd, size_t max, struct text *text)
 {
-	int64_t deadline = now_ms() + HOOK_INPUT_TIMEOUT_MS;
+	int spare = clock_work_left(HOOK_WORK_END_MS) - HOOK_INPUT_TIMEOUT_MS;
 	char chunk[CHUNK];
 
 	for (;;) {
-		int r = wait_readable(fd, deadline);
+		int r = wait_readable(fd, spare > 0 ? spare : 0);
 		ssize_t n;
 
 		if (r < 0)
@@ -107,7 +99,7 @@ int input_read_stdin(size_t max, char **ret_text, size_t *ret_size, struct error
 }
 
 int input_read_file(int dirfd, const char *path, int flags, size_t max, char **ret_text,
-	size_t *ret_size, struct error *err)
+	size_t *ret_size, struct stat *ret_stat, struct error *err)
 {
 	/* A FIFO in its place must not make us wait. */
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
@@ -120,6 +112,8 @@ int input_read_file(int dirfd, const char *path, int flags, size_t max, char **r
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "cannot stat %s", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, EXIT_STATUS_FAILED, "%s: no regular file", path);
+	if (ret_stat)
+		*ret_stat = st;
 	/* The size first: a huge file need not be read to be refused. */
 	if (st.st_size > (off_t)max)
 		text.too_long = true;

@@ -13,12 +13,23 @@ struct leftovers {
 	size_t count;
 };
 
+/* A hook that was killed at once left a record that says nothing: then by its id. */
+static bool belongs_to(const struct workspace_info *info, const char *container)
+{
+	size_t n = strlen(container);
+
+	if (info->created)
+		return strcmp(info->container, container) == 0;
+	return strncmp(info->id, container, n) == 0 &&
+	       (!info->id[n] || info->id[n] == WORKSPACE_ID_SEPARATOR);
+}
+
 static int collect(void *ctx, const struct workspace_info *info)
 {
 	struct leftovers *leftovers = ctx;
 
 	/* A live supervisor is on its way out by itself: under `crun run` it waits for us. */
-	if (info->alive || strcmp(info->container, leftovers->container) != 0 ||
+	if (info->alive || !belongs_to(info, leftovers->container) ||
 		leftovers->count == OCI_WORKSPACES_MAX)
 		return 0;
 	strncpy(leftovers->ids[leftovers->count++], info->id, WORKSPACE_ID_MAX);

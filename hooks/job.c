@@ -2,10 +2,13 @@
 #include "hook.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <git-overlayfs/mount.h>
@@ -19,6 +22,8 @@ void job_init(struct job *job, const struct oci_wish *wish)
 	job->wish = wish;
 	job->control_fd = -1;
 	job->mounter.channel = -1;
+	source_dir_init(&job->upper);
+	source_dir_init(&job->work);
 	config_init(&job->config);
 }
 
@@ -27,6 +32,8 @@ void job_release(struct job *job)
 	for (size_t i = 0; i < job->source_count; i++)
 		source_release(&job->sources[i]);
 	free(job->sources);
+	source_dir_release(&job->upper);
+	source_dir_release(&job->work);
 	if (job->has_workspace)
 		workspace_release(&job->workspace);
 	close_keep_errno(job->control_fd);
@@ -46,45 +53,54 @@ static int choose_id(struct job *job, const struct container *container, struct 
 	if (job->config.id && job->wish->trusted)
 		n = snprintf(job->id, sizeof(job->id), "%s", job->config.id);
 	else
-		n = snprintf(job->id, sizeof(job->id), "%s%s%s", container->state.id,
-			own[0] ? "-" : "", own);
-	if (n >= 0 && (size_t)n < sizeof(job->id) && config_id_is_valid(job->id))
+		n = own[0] ? snprintf(job->id, sizeof(job->id), "%s%c%s", container->state.id,
+				     WORKSPACE_ID_SEPARATOR, own)
+			   : snprintf(job->id, sizeof(job->id), "%s", container->state.id);
+	if (n >= 0 && (size_t)n < sizeof(job->id) && workspace_id_is_valid(job->id))
 		return 0;
 	return error_set(err, ENAMETOOLONG, EXIT_STATUS_USAGE,
 		"the workspace's id (container id and name) is longer than %d bytes",
 		WORKSPACE_ID_MAX);
 }
 
-static int check_target(const struct workspace_config *config, struct error *err)
+static int check_target(char *target, struct error *err)
 {
-	const char *p = config->target;
-
-	if (!p)
+	if (!target)
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 			"target= is missing; add target=/workspace");
-	while (*(p += strspn(p, "/"))) {
+	for (const char *p = target; *(p += strspn(p, "/"));) {
 		size_t n = strcspn(p, "/");
 
 		if (n == 2 && strncmp(p, "..", 2) == 0)
 			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-				"target '%s': '..' is not allowed", config->target);
+				"target '%s': '..' is not allowed", target);
 		p += n;
 	}
+	target_normalize(target);
 	return 0;
 }
 
-/* The policy judges where a directory really is, and that is what is used. */
-static int resolve_upper(char **path, struct error *err)
+/*
+ * Opened once: the descriptor tells the policy where the directory really is, and goes to
+ * the supervisor, so that what lies at the path by then does not matter.
+ */
+static int open_given(
+	const char *option, const char *path, struct source_dir *ret, struct error *err)
 {
-	char *resolved;
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
+	_cleanup_close_ int fd = -1;
+	int r;
 
-	if (!*path)
+	if (!path)
 		return 0;
-	resolved = realpath(*path, NULL);
-	if (!resolved)
-		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", *path);
-	free(*path);
-	*path = resolved;
+	fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	r = fd < 0 ? -errno : source_dir_adopt(fd, ret);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "%s=%s", option, path);
+	steal_fd(&fd);
 	return 0;
 }
 
@@ -96,7 +112,7 @@ static int parse_wish(struct job *job, const struct container *container, struct
 	if (!r)
 		r = config_validate(config, err);
 	if (!r)
-		r = check_target(config, err);
+		r = check_target(config->target, err);
 	if (!r)
 		r = choose_id(job, container, err);
 	if (!r && !config->owner_is_set) {
@@ -120,9 +136,9 @@ static const char *annotation_of(const struct container *container, const char *
 	return NULL;
 }
 
-/* `sources` NULL: by the paths as they are written. */
-static int ask_policy(const struct job *job, const struct job_context *context,
-	const struct source *sources, struct error *err)
+/* `opened`: by where things are, and the target by `target`; else by the paths as written. */
+static int ask_policy(const struct job *job, const struct job_context *context, bool opened,
+	const char *target, struct error *err)
 {
 	static const char *const keys[] = {
 		"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"};
@@ -130,7 +146,10 @@ static int ask_policy(const struct job *job, const struct job_context *context,
 	char user[64];
 	struct policy_request request = {
 		.config = &job->config,
-		.sources = sources,
+		.sources = opened ? job->sources : NULL,
+		.upper = opened ? job->upper.path : NULL,
+		.work = opened ? job->work.path : NULL,
+		.target = target,
 		.user = hook_engine_user(user, sizeof(user)),
 		.namespaces = namespaces,
 	};
@@ -151,36 +170,33 @@ static int ask_policy(const struct job *job, const struct job_context *context,
 
 /* An entry may narrow the targets: a symlink of the image must not lead around it. */
 struct target_check {
-	struct job *job;
+	const struct job *job;
 	const struct job_context *context;
 };
 
 static int check_resolved_target(void *ctx, const char *resolved, struct error *err)
 {
-	struct target_check *check = ctx;
-	struct job *job = check->job;
-	char *written = job->config.target;
-	int r;
+	const struct target_check *check = ctx;
 
-	job->config.target = (char *)resolved;
-	r = ask_policy(job, check->context, job->sources, err);
-	job->config.target = written;
-	return r;
+	return ask_policy(check->job, check->context, true, resolved, err);
 }
 
-static int open_sources(struct job *job, struct error *err)
+static int open_directories(struct job *job, struct error *err)
 {
+	int r;
+
 	job->sources = calloc(job->config.layer_count, sizeof(struct source));
 	if (!job->sources)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < job->config.layer_count; i++) {
-		int r = source_open(&job->config.layers[i], &job->sources[i], err);
+		r = source_open(&job->config.layers[i], &job->sources[i], err);
 
 		if (r < 0)
 			return r;
 		job->source_count++;
 	}
-	return 0;
+	r = open_given("upperdir", job->config.upper, &job->upper, err);
+	return r ? r : open_given("workdir", job->config.work, &job->work, err);
 }
 
 int job_prepare(struct job *job, const struct job_context *context, struct error *err)
@@ -191,22 +207,31 @@ int job_prepare(struct job *job, const struct job_context *context, struct error
 	if (r < 0)
 		return r;
 	/* Who may not have a path anyway must not learn from the error whether it exists. */
-	if (ask_policy(job, context, NULL, &refusal) < 0) {
-		r = open_sources(job, NULL);
-		if (!r)
-			r = ask_policy(job, context, job->sources, &refusal);
-		if (r < 0) {
-			*err = refusal;
-			return -refusal.code;
-		}
-	} else {
-		r = open_sources(job, err);
+	if (ask_policy(job, context, false, NULL, &refusal) < 0) {
+		if (open_directories(job, NULL) == 0 &&
+			ask_policy(job, context, true, NULL, NULL) == 0)
+			return 0;
+		*err = refusal;
+		return -refusal.code;
 	}
-	if (!r)
-		r = resolve_upper(&job->config.upper, err);
-	if (!r)
-		r = resolve_upper(&job->config.work, err);
-	return r ? r : ask_policy(job, context, job->sources, err);
+	r = open_directories(job, err);
+	return r ? r : ask_policy(job, context, true, NULL, err);
+}
+
+/* Before all else, so that the janitor finds the container's when we are killed. */
+static int store_first_record(
+	const struct job *job, const struct container *container, struct error *err)
+{
+	const struct workspace_config *config = &job->config;
+	struct workspace_info info = {
+		.id = (char *)job->workspace.id,
+		.source = config->layers[0].path,
+		.container = container->state.id,
+		.keep = config->upper || config->keep == CONFIG_KEEP_KEEP,
+		.created = time(NULL),
+	};
+
+	return workspace_store(&job->workspace, &info, err);
 }
 
 static int make_workspace(struct job *job, const struct container *container, struct error *err)
@@ -222,6 +247,9 @@ static int make_workspace(struct job *job, const struct container *container, st
 	if (r < 0)
 		return r;
 	job->has_workspace = true;
+	r = store_first_record(job, container, err);
+	if (r < 0)
+		return r;
 	/* The root of the workspace is the upper's: it belongs to whom the files belong to. */
 	if (config->upper || config->read_only)
 		return 0;
@@ -266,6 +294,8 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 		.config = &job->config,
 		.sources = job->sources,
 		.workspace = &job->workspace,
+		.upper_fd = job->upper.fd,
+		.work_fd = job->work.fd,
 	};
 	struct control_opened opened;
 	int r = make_workspace(job, context->container, err);
@@ -273,7 +303,8 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 	if (!r)
 		r = supervise_start(&request, &job->supervisor, &job->control_fd, err);
 	if (!r)
-		r = control_wait_opened(job->control_fd, HOOK_OPENED_TIMEOUT_MS, &opened, err);
+		r = control_wait_opened(
+			job->control_fd, clock_work_left(HOOK_OPENED_TIMEOUT_MS), &opened, err);
 	return r ? r : mount_workspace(job, context, err);
 }
 
@@ -288,7 +319,7 @@ void job_undo(struct job *job)
 	/* The supervisor undoes what is its own when we vanish before READY. */
 	close_keep_errno(steal_fd(&job->control_fd));
 	if (job->supervisor > 0)
-		child_reap(job->supervisor, HOOK_UNDO_TIMEOUT_MS);
+		child_reap(job->supervisor, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
 	job->supervisor = 0;
 	if (job->has_workspace)
 		workspace_remove(&job->workspace, false, NULL);

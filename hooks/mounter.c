@@ -88,7 +88,7 @@ static void obey(struct mounting *m)
 			undo(m);
 			return;
 		}
-		mount_wait_ready(m->mount_fd, HOOK_READY_TIMEOUT_MS, &err);
+		mount_wait_ready(m->mount_fd, clock_work_left(HOOK_READY_TIMEOUT_MS), &err);
 		if (channel_send(m->channel, &err, -1) < 0) {
 			undo(m);
 			return;
@@ -145,7 +145,7 @@ int mounter_start(const struct container *container, const struct mounter_reques
 		close(fds[0]);
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE, "fork");
 	}
-	r = channel_receive(fds[0], HOOK_MOUNT_TIMEOUT_MS, ret_fuse_fd, err);
+	r = channel_receive(fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), ret_fuse_fd, err);
 	if (r < 0) {
 		mounter_undo(&mounter);
 		return r;
@@ -165,13 +165,14 @@ int mounter_wait_ready(struct mounter *mounter, struct error *err)
 
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "the mounting child");
-	return channel_receive(mounter->channel, HOOK_READY_TIMEOUT_MS + 1000, NULL, err);
+	return channel_receive(
+		mounter->channel, clock_work_left(HOOK_READY_TIMEOUT_MS) + 1000, NULL, err);
 }
 
 static void end(struct mounter *mounter)
 {
 	close_keep_errno(mounter->channel);
-	child_reap(mounter->pid, HOOK_UNDO_TIMEOUT_MS);
+	child_reap(mounter->pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
 	*mounter = (struct mounter){.pid = 0, .channel = -1};
 }
 

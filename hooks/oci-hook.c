@@ -47,13 +47,9 @@ static int clean_process(void)
 }
 
 /* Who may write to the policy grants himself what root can read. */
-static int check_policy_file(const char *path, struct error *err)
+static int check_policy_file(const char *path, const struct stat *st, struct error *err)
 {
-	struct stat st;
-
-	if (!hook_is_rootful() || stat(path, &st) < 0)
-		return 0;
-	if (st.st_uid == 0 && !(st.st_mode & 0022))
+	if (!hook_is_rootful() || (st->st_uid == 0 && !(st->st_mode & 0022)))
 		return 0;
 	return error_set(err, EPERM, EXIT_STATUS_FAILED,
 		"policy %s: may be written by others than root; chown root it, chmod go-w it",
@@ -64,13 +60,15 @@ static int read_policy(struct hook *hook, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
+	struct stat st;
 	int r = input_read_file(
-		AT_FDCWD, hook->options.policy, 0, POLICY_TEXT_MAX, &text, &size, err);
+		AT_FDCWD, hook->options.policy, 0, POLICY_TEXT_MAX, &text, &size, &st, err);
 
 	if (r < 0 && r != -ENOENT)
 		return error_prefix(err, "policy");
-	r = check_policy_file(hook->options.policy, err);
-	if (r < 0)
+	if (!r)
+		r = check_policy_file(hook->options.policy, &st, err);
+	if (r < 0 && r != -ENOENT)
 		return r;
 	r = policy_parse(text, size, hook_is_rootful(), &hook->policy, err);
 	return r < 0 ? error_prefix(err, "policy %s", hook->options.policy) : 0;
@@ -219,6 +217,20 @@ static int read_state(struct hook *hook, struct error *err)
 	return r ? r : oci_state_parse(text, size, &hook->container.state, err);
 }
 
+static int open_log_file(const struct hook *hook)
+{
+	if (!hook->options.log)
+		return -1;
+	return open(hook->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+/* Warnings are for the administrator: who made the container reads standard error. */
+static void open_log(const struct hook *hook)
+{
+	if (log_open(LOG_TARGET_SYSLOG, -1, IDENT, LOG_LEVEL_INFO) < 0)
+		log_open(LOG_TARGET_FD, open_log_file(hook), IDENT, LOG_LEVEL_INFO);
+}
+
 /* One line to the runtime, which may show it, one to the system's log, and to --log. */
 static void report(const struct hook *hook, const struct error *err)
 {
@@ -230,12 +242,8 @@ static void report(const struct hook *hook, const struct error *err)
 	dprintf(STDERR_FILENO, "%s: %s\n", ident, err->text);
 	if (log_open(LOG_TARGET_SYSLOG, -1, ident, LOG_LEVEL_INFO) == 0)
 		log_error("%s", err->text);
-	if (hook->options.log) {
-		int fd = open(hook->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-
-		if (fd >= 0 && log_open(LOG_TARGET_FD, fd, ident, LOG_LEVEL_INFO) == 0)
-			log_error("%s", err->text);
-	}
+	if (log_open(LOG_TARGET_FD, open_log_file(hook), ident, LOG_LEVEL_INFO) == 0)
+		log_error("%s", err->text);
 }
 
 static void hook_release(struct hook *hook)
@@ -249,8 +257,10 @@ int main(int argc, char **argv)
 {
 	static struct hook hook;
 	struct error err = {0};
-	int r = clean_process();
+	int r;
 
+	clock_start(0);
+	r = clean_process();
 	container_init(&hook.container);
 	if (!r)
 		r = hook_clean_environment();
@@ -260,6 +270,7 @@ int main(int argc, char **argv)
 		r = arguments_parse(argc, argv, &hook.options, &err);
 	if (r == 1)
 		return EXIT_STATUS_OK;
+	open_log(&hook);
 	if (!r)
 		r = read_state(&hook, &err);
 	if (!r && hook.options.verb == HOOK_POSTSTOP)

@@ -204,6 +204,10 @@ _Noreturn static void exec_supervisor(
 	if (!r)
 		r = let_pass(container->userns_fd);
 	if (!r)
+		r = let_pass(request->upper_fd);
+	if (!r)
+		r = let_pass(request->work_fd);
+	if (!r)
 		execv(request->program, words);
 	_exit(127);
 }

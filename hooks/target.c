@@ -16,6 +16,25 @@
 
 #define MOUNTINFO_MAX (16u << 20)
 
+/* Out is never ahead of in: each component has at least the slash before it. */
+void target_normalize(char *target)
+{
+	const char *p = target;
+	char *out = target;
+
+	for (size_t n; *(p += strspn(p, "/")); p += n) {
+		n = strcspn(p, "/");
+		if (n == 1 && p[0] == '.')
+			continue;
+		*out++ = '/';
+		memmove(out, p, n);
+		out += n;
+	}
+	if (out == target)
+		*out++ = '/';
+	*out = '\0';
+}
+
 /* Opens the first `length` bytes of a path below root_fd, as the container would. */
 static int open_prefix(int root_fd, const char *path, size_t length)
 {
@@ -191,7 +210,7 @@ static int judge_mounts(const struct place *place, struct error *err)
 	char *save, *line;
 	size_t size = 0;
 	int r = input_read_file(
-		AT_FDCWD, "/proc/self/mountinfo", 0, MOUNTINFO_MAX, &text, &size, err);
+		AT_FDCWD, "/proc/self/mountinfo", 0, MOUNTINFO_MAX, &text, &size, NULL, err);
 
 	if (r < 0)
 		return r;

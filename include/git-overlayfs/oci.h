@@ -77,6 +77,8 @@ struct policy_request {
 	const struct workspace_config *config;
 	/* Opened: the policy judges resolved paths. NULL: the paths as they are written. */
 	const struct source *sources;
+	/* Where these are, resolved; NULL: as they are written. A refusal never tells it. */
+	const char *upper, *work, *target;
 	const char *user;	       /* who runs the engine, NULL when not known */
 	const char *const *namespaces; /* Kubernetes namespaces, NULL-terminated, or NULL */
 };

@@ -55,6 +55,29 @@ static bool admit(struct trial *trial, enum policy_list list, const char *what, 
 	return true;
 }
 
+static bool has_parent(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "..")); p += 2)
+		if ((p == path || p[-1] == '/') && (p[2] == '/' || !p[2]))
+			return true;
+	return false;
+}
+
+/*
+ * By where the path leads, or as it is `written` while that is not known yet. A refusal
+ * tells what was written only: where it leads is for those who may go there. A path that
+ * climbs could be written to begin as an allowed one.
+ */
+static bool admit_path(struct trial *trial, enum policy_list list, const char *what,
+	const char *resolved, const char *written)
+{
+	if (!globs_match(&trial->entry->lists[list], resolved ? resolved : written) ||
+		(!resolved && has_parent(written)))
+		return refuse_value(trial, list, what, written);
+	trial->passed++;
+	return true;
+}
+
 /* A list that only narrows: what it does not speak of is allowed. */
 static bool narrow(struct trial *trial, enum policy_list list, const char *what, const char *text)
 {
@@ -96,11 +119,23 @@ static bool repository_matches(const struct policy_globs *globs, const char *pat
 	return strip_tail(name, "/.git") && globs_match(globs, name);
 }
 
-static bool admit_repository(
-	struct trial *trial, const char *what, const char *path, bool is_objects)
+static bool admit_repository(struct trial *trial, const char *resolved, const char *written)
 {
-	if (!repository_matches(&trial->entry->lists[POLICY_REPOSITORIES], path, is_objects))
-		return refuse_value(trial, POLICY_REPOSITORIES, what, path);
+	const struct policy_globs *globs = &trial->entry->lists[POLICY_REPOSITORIES];
+
+	if (!repository_matches(globs, resolved ? resolved : written, false) ||
+		(!resolved && has_parent(written)))
+		return refuse_value(trial, POLICY_REPOSITORIES, "repository", written);
+	trial->passed++;
+	return true;
+}
+
+/* What a repository borrows from is its own choice, and may be a guess. */
+static bool admit_alternate(struct trial *trial, const char *path, const char *repository)
+{
+	if (!repository_matches(&trial->entry->lists[POLICY_REPOSITORIES], path, true))
+		return refuse_value(
+			trial, POLICY_REPOSITORIES, "an alternate of repository", repository);
 	trial->passed++;
 	return true;
 }
@@ -159,10 +194,10 @@ static bool admit_revision(struct trial *trial, const char *rev)
 static bool admit_git(
 	struct trial *trial, const struct layer_spec *spec, const struct source *source)
 {
-	if (!admit_repository(trial, "repository", source ? source->dir.path : spec->path, false))
+	if (!admit_repository(trial, source ? source->dir.path : NULL, spec->path))
 		return false;
 	for (size_t i = 0; source && i < source->alternate_count; i++)
-		if (!admit_repository(trial, "alternate", source->alternates[i].path, true))
+		if (!admit_alternate(trial, source->alternates[i].path, spec->path))
 			return false;
 	return admit_revision(trial, spec->rev ? spec->rev : "HEAD");
 }
@@ -181,8 +216,8 @@ static bool admit_layers(struct trial *trial)
 				return false;
 			continue;
 		}
-		if (!admit(trial, POLICY_LAYERS, "directory layer",
-			    source ? source->dir.path : spec->path))
+		if (!admit_path(trial, POLICY_LAYERS, "directory layer",
+			    source ? source->dir.path : NULL, spec->path))
 			return false;
 	}
 	return true;
@@ -190,11 +225,14 @@ static bool admit_layers(struct trial *trial)
 
 static bool admit_upper(struct trial *trial)
 {
-	const struct workspace_config *config = trial->request->config;
+	const struct policy_request *request = trial->request;
+	const struct workspace_config *config = request->config;
 
-	if (config->upper && !admit(trial, POLICY_UPPERS, "upperdir", config->upper))
+	if (config->upper &&
+		!admit_path(trial, POLICY_UPPERS, "upperdir", request->upper, config->upper))
 		return false;
-	return !config->work || admit(trial, POLICY_UPPERS, "workdir", config->work);
+	return !config->work ||
+	       admit_path(trial, POLICY_UPPERS, "workdir", request->work, config->work);
 }
 
 static const char *keep_name(const struct workspace_config *config)
@@ -204,13 +242,24 @@ static const char *keep_name(const struct workspace_config *config)
 	return config->keep == CONFIG_KEEP_KEEP ? "keep" : "discard";
 }
 
+static bool admit_target(struct trial *trial)
+{
+	const struct policy_request *request = trial->request;
+
+	if (trial->entry->lists[POLICY_TARGETS].is_set)
+		return admit_path(
+			trial, POLICY_TARGETS, "target", request->target, request->config->target);
+	trial->passed++;
+	return true;
+}
+
 static bool admit_details(struct trial *trial)
 {
 	const struct workspace_config *config = trial->request->config;
 	char owner[24];
 
 	snprintf(owner, sizeof(owner), "%u:%u", config->owner_uid, config->owner_gid);
-	return narrow(trial, POLICY_TARGETS, "target", config->target) &&
+	return admit_target(trial) &&
 	       narrow(trial, POLICY_OWNERS, "owner", config->owner_is_set ? owner : NULL) &&
 	       narrow(trial, POLICY_KEEP, "end of life", keep_name(config)) &&
 	       narrow(trial, POLICY_USERS, "user", trial->request->user);

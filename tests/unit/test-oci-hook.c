@@ -173,6 +173,45 @@ static void rootless_is_one_user(void **state)
 	}
 }
 
+static void targets_have_one_spelling(void **state)
+{
+	static const char *const rows[][2] = {
+		{"/workspace", "/workspace"},
+		{"/workspace/", "/workspace"},
+		{"/workspace/.", "/workspace"},
+		{"//workspace/in", "/workspace/in"},
+		{"/./workspace//./in/.", "/workspace/in"},
+		{"/.hidden/..x", "/.hidden/..x"},
+		{"/", "/"},
+		{"//.", "/"},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char target[64];
+
+		strcpy(target, rows[i][0]);
+		target_normalize(target);
+		if (strcmp(target, rows[i][1]) != 0)
+			fail_msg("'%s' became '%s'", rows[i][0], target);
+	}
+}
+
+/* However long the steps may take, the engine must not have to kill the hook. */
+static void time_has_an_end(void **state)
+{
+	clock_start(0);
+	assert_int_equal(clock_work_left(100), 100);
+	assert_true(clock_work_left(1000000) <= HOOK_WORK_END_MS);
+	clock_start(HOOK_WORK_END_MS - 50);
+	assert_true(clock_work_left(5000) <= 50);
+	assert_true(clock_undo_left(1000000) >= 5000);
+	clock_start(HOOK_UNDO_END_MS + 1000);
+	assert_int_equal(clock_work_left(5000), 0);
+	assert_int_equal(clock_undo_left(5000), 0);
+	/* With the second more that one answer may take, and the end itself. */
+	assert_true(HOOK_UNDO_END_MS + 2000 < 30000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +220,8 @@ int main(void)
 		cmocka_unit_test(options_round_trip),
 		cmocka_unit_test(made_directories_go_again),
 		cmocka_unit_test(rootless_is_one_user),
+		cmocka_unit_test(targets_have_one_spelling),
+		cmocka_unit_test(time_has_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
