@@ -277,6 +277,65 @@ static void only_alternates_lose_objects(void **state)
 	strcpy(repository_path, "/srv/git/app.git");
 }
 
+/* Where a path leads is judged, or what is written while nobody looked; never is it told. */
+static void refusals_tell_what_was_written(void **state)
+{
+	static const char text[] =
+		"{\"allow\":[{\"repositories\":[\"/ok/**\"],\"layers\":[\"/ok/**\"],"
+		"\"uppers\":[\"/ok/**\"],\"targets\":[\"/ok/**\"]}]}";
+	static const struct {
+		const char *written, *resolved;
+		bool allowed;
+	} rows[] = {
+		{"/ok/a", "/ok/b", true},
+		{"/link", "/ok/b", true},
+		{"/ok/link", "/secret", false},
+		{"/ok/../secret", "/secret", false},
+		{"/ok/../ok/x", "/ok/x", true},
+		{"/ok/a", NULL, true},
+		{"/ok/..a", NULL, true},
+		{"/ok/../secret", NULL, false},
+		{"/ok/..", NULL, false},
+		{"/secret", NULL, false},
+	};
+	struct policy *policy;
+
+	assert_int_equal(policy_parse(text, strlen(text), true, &policy, NULL), 0);
+	/* Each of the five in turn is the one of the row. */
+	for (size_t i = 0; i < 5 * ROWS(rows); i++) {
+		const char *written[5] = {"/ok/r", "/ok/d", "/ok/u", "/ok/w", "/ok/t"};
+		const char *resolved[5] = {"/ok/r", "/ok/d", "/ok/u", "/ok/w", "/ok/t"};
+		struct source sources[2] = {0};
+		struct layer_spec specs[2] = {{.kind = (char *)"git"}, {.kind = (char *)"dir"}};
+		struct workspace_config config = {.layers = specs, .layer_count = 2};
+		struct policy_request request = {.config = &config};
+		struct error err = {0};
+		int r;
+
+		written[i % 5] = rows[i / 5].written;
+		resolved[i % 5] = rows[i / 5].resolved;
+		for (size_t k = 0; k < 2; k++) {
+			specs[k].path = (char *)written[k];
+			sources[k].dir.path = (char *)resolved[k];
+		}
+		request.sources = rows[i / 5].resolved ? sources : NULL;
+		config.upper = (char *)written[2];
+		config.work = (char *)written[3];
+		config.target = (char *)written[4];
+		request.upper = resolved[2];
+		request.work = resolved[3];
+		request.target = resolved[4];
+		r = policy_check(policy, &request, &err);
+		if (r != (rows[i / 5].allowed ? 0 : -EACCES))
+			fail_msg("row %zu, %zu: %d '%s'", i / 5, i % 5, r, err.text);
+		if (r && strstr(err.text, "secret") && !strstr(rows[i / 5].written, "secret"))
+			fail_msg("row %zu, %zu: '%s' tells", i / 5, i % 5, err.text);
+		if (r && !strstr(err.text, rows[i / 5].written))
+			fail_msg("row %zu, %zu: '%s'", i / 5, i % 5, err.text);
+	}
+	policy_free(policy);
+}
+
 static void without_a_file(void **state)
 {
 	struct layer_spec spec = {.kind = (char *)"git", .path = repository_path};
@@ -303,6 +362,7 @@ int main(void)
 		cmocka_unit_test(refused_documents),
 		cmocka_unit_test(judgements),
 		cmocka_unit_test(only_alternates_lose_objects),
+		cmocka_unit_test(refusals_tell_what_was_written),
 		cmocka_unit_test(without_a_file),
 	};
 
