@@ -187,7 +187,8 @@ struct job {
 	char id[WORKSPACE_ID_MAX + 1];
 	struct workspace workspace;
 	bool has_workspace;
-	pid_t supervisor; /* 0: none */
+	bool has_kept_upper; /* of an earlier workspace of this id: not ours to undo */
+	pid_t supervisor;    /* 0: none */
 	int control_fd;
 	struct mounter mounter;
 };

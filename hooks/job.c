@@ -247,6 +247,7 @@ static int make_workspace(struct job *job, const struct container *container, st
 	if (r < 0)
 		return r;
 	job->has_workspace = true;
+	job->has_kept_upper = job->workspace.state_dir;
 	r = store_first_record(job, container, err);
 	if (r < 0)
 		return r;
@@ -322,5 +323,5 @@ void job_undo(struct job *job)
 		child_reap(job->supervisor, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
 	job->supervisor = 0;
 	if (job->has_workspace)
-		workspace_remove(&job->workspace, false, NULL);
+		workspace_remove(&job->workspace, job->has_kept_upper, NULL);
 }
