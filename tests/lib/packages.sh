@@ -8,6 +8,7 @@ packages_apt() {
 	build) echo gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' git python3 libfuse3-dev libgit2-dev \
 		libseccomp-dev libyajl-dev zlib1g-dev libcmocka-dev ;;
 	clang) echo clang ;;
+	valgrind) echo valgrind ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
 	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace make flex bison bc libelf-dev \
 		xz-utils busybox-static linux-source ;;
@@ -22,6 +23,7 @@ packages_dnf() {
 	build) echo gcc meson ninja-build pkgconf-pkg-config git python3 fuse3-devel libgit2-devel libseccomp-devel \
 		yajl-devel zlib-devel libcmocka-devel ;;
 	clang) echo clang ;;
+	valgrind) echo valgrind ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace make flex bison bc \
 		elfutils-libelf-devel xz busybox ;;
