@@ -12,10 +12,12 @@
  * A requester that execs the main program as supervisor (the hook) writes
  *
  *   git-overlayfs supervise --control=FD --workspace=ID --lock=FD [--userns=FD] [--pidfd=FD]
- *       [--container=ID] [--debug] --source=TEXT... -- OPTIONS
+ *       [--container=ID] [--upper=FD --work=FD] [--debug] --source=TEXT... -- OPTIONS
  *
  * where --lock is workspace.lock_fd, each --source comes from source_to_text() in the order
- * of the layers, and OPTIONS is the text of an annotation with `owner=` in it.
+ * of the layers, --upper and --work are the directories of upperdir= and workdir= as they
+ * were judged (O_PATH will do), so that no path is resolved twice, and OPTIONS is the text of an
+ * annotation with `owner=` in it.
  *
  * A requester that vanishes before READY undoes the workspace. The requester's
  * half of the protocol (control_*) lies in src/host and links neither FUSE nor
@@ -56,6 +58,7 @@ struct supervisor_request {
 	int control_fd;		     /* the supervisor's end */
 	int userns_fd;		     /* the daemon serves in this user namespace; -1: in ours */
 	int init_pidfd;		     /* the container's init; -1: none */
+	int upper_fd, work_fd;	     /* of config->upper and ->work, borrowed; -1: opened by path */
 	bool unmount;		     /* unmount info->mountpoint at the end (not in a container) */
 	bool plain_user;	     /* no namespaces to be had: Landlock and seccomp only */
 	bool foreground;	     /* keep standard error */

@@ -20,12 +20,14 @@ enum {
 	KEY_USERNS,
 	KEY_PIDFD,
 	KEY_CONTAINER,
+	KEY_UPPER,
+	KEY_WORK,
 	KEY_DEBUG,
 	KEY_SOURCE,
 };
 
 struct words {
-	int control_fd, lock_fd, userns_fd, pidfd;
+	int control_fd, lock_fd, userns_fd, pidfd, upper_fd, work_fd;
 	const char *workspace, *container;
 	const char *sources[CONFIG_LAYERS_MAX];
 	size_t source_count;
@@ -46,6 +48,8 @@ static const struct cli_option supervise_options[] = {
 	{KEY_USERNS, "userns", "FD", "the user namespace to serve in"},
 	{KEY_PIDFD, "pidfd", "FD", "the container's init"},
 	{KEY_CONTAINER, "container", "ID", "the container"},
+	{KEY_UPPER, "upper", "FD", "the directory of upperdir="},
+	{KEY_WORK, "work", "FD", "the directory of workdir="},
 	{KEY_DEBUG, "debug", NULL, "trace every request"},
 	{KEY_SOURCE, "source", "TEXT", "what a layer was opened to; once for each"},
 	{0},
@@ -77,6 +81,10 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 		return take_fd(value, &words->userns_fd, err);
 	case KEY_PIDFD:
 		return take_fd(value, &words->pidfd, err);
+	case KEY_UPPER:
+		return take_fd(value, &words->upper_fd, err);
+	case KEY_WORK:
+		return take_fd(value, &words->work_fd, err);
 	case KEY_WORKSPACE:
 		words->workspace = value;
 		return 0;
@@ -118,6 +126,8 @@ static int prepare(
 
 	if (!words->workspace || words->lock_fd < 0)
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "no --workspace or no --lock");
+	if ((words->upper_fd < 0) != (words->work_fd < 0))
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "--upper and --work go together");
 	r = config_parse_options(&state->config, options, CONFIG_ORIGIN_ANNOTATION, err);
 	if (r == 0)
 		r = config_validate(&state->config, err);
@@ -134,7 +144,12 @@ static int prepare(
 
 static int run_supervise(int argc, char **argv, struct error *err)
 {
-	struct words words = {.control_fd = -1, .lock_fd = -1, .userns_fd = -1, .pidfd = -1};
+	struct words words = {.control_fd = -1,
+		.lock_fd = -1,
+		.userns_fd = -1,
+		.pidfd = -1,
+		.upper_fd = -1,
+		.work_fd = -1};
 	struct state state = {.workspace = {.run_fd = -1, .lock_fd = -1}};
 	struct supervisor_request request;
 	int first, r;
@@ -158,6 +173,8 @@ static int run_supervise(int argc, char **argv, struct error *err)
 		.control_fd = words.control_fd,
 		.userns_fd = words.userns_fd,
 		.init_pidfd = words.pidfd,
+		.upper_fd = words.upper_fd,
+		.work_fd = words.work_fd,
 		.debug = words.debug,
 		.log_fd = -1,
 	};

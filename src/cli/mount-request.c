@@ -244,6 +244,8 @@ __attribute__((noreturn)) static void run_supervisor(struct request *request, in
 		.control_fd = control_fd,
 		.userns_fd = -1,
 		.init_pidfd = -1,
+		.upper_fd = -1,
+		.work_fd = -1,
 		.unmount = true,
 		.plain_user = request->way != MOUNT_WAY_DIRECT,
 		.foreground = request->arguments->foreground,

@@ -42,7 +42,7 @@ static void close_others(int *keep, size_t count)
 static void close_foreign(const struct supervisor_request *request)
 {
 	size_t layers = request->config->layer_count, n = 0;
-	int *keep = calloc(6 + layers * (1 + SOURCE_ALTERNATES_MAX), sizeof(int));
+	int *keep = calloc(8 + layers * (1 + SOURCE_ALTERNATES_MAX), sizeof(int));
 
 	/* Without memory what is open stays open; the rest will soon fail with a word. */
 	if (!keep)
@@ -51,6 +51,8 @@ static void close_foreign(const struct supervisor_request *request)
 	keep[n++] = request->userns_fd;
 	keep[n++] = request->init_pidfd;
 	keep[n++] = request->log_fd;
+	keep[n++] = request->upper_fd;
+	keep[n++] = request->work_fd;
 	keep[n++] = request->workspace->lock_fd;
 	keep[n++] = request->workspace->run_fd;
 	for (size_t i = 0; i < layers; i++) {

@@ -282,12 +282,11 @@ static int clone_upper(struct daemon *daemon, struct trees *trees, struct error 
 	r = add_tree(trees, fd, strdup("/upper"), err);
 	if (r < 0)
 		return r;
-	daemon->view_upper_fd =
-		openat(fd, upper->upper_below, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	daemon->view_work_fd =
-		openat(fd, upper->work_below, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (daemon->view_upper_fd < 0 || daemon->view_work_fd < 0)
-		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "upper directory");
+	r = upper_open_below(fd, upper->upper_below, upper->upper_fd, &daemon->view_upper_fd);
+	if (r == 0)
+		r = upper_open_below(fd, upper->work_below, upper->work_fd, &daemon->view_work_fd);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "upper directory");
 	return 0;
 }
 

@@ -312,13 +312,31 @@ static void drop_sources(struct supervisor_request *request)
 	close_fd(&request->userns_fd);
 }
 
+static int open_upper(struct supervisor *s, struct error *err)
+{
+	struct supervisor_request *request = s->request;
+	const struct upper_wish wish = {
+		.config = request->config,
+		.sources = request->sources,
+		.workspace = request->workspace,
+		.upper_fd = request->upper_fd,
+		.work_fd = request->work_fd,
+		.for_container = request->init_pidfd >= 0 || request->userns_fd >= 0 ||
+				 (request->info->container && *request->info->container),
+	};
+	int r = upper_dirs_open(&wish, &s->upper, err);
+
+	close_fd(&request->upper_fd);
+	close_fd(&request->work_fd);
+	return r;
+}
+
 static int start(struct supervisor *s, struct error *err)
 {
 	int r = open_signals(s, err);
 
 	if (r == 0)
-		r = upper_dirs_open(s->request->config, s->request->sources, s->request->workspace,
-			&s->upper, err);
+		r = open_upper(s, err);
 	if (r == 0)
 		r = start_daemon(s, err);
 	drop_sources(s->request);

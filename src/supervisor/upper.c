@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 struct candidate {
 	const char *option; /* "upperdir" */
 	const char *path;   /* as it was given */
+	int given_fd;	    /* what stands for it, -1: the path */
 	char resolved[PATH_MAX];
 	int fd;
 	struct statx stx;
@@ -44,7 +47,8 @@ static int open_candidate(struct candidate *c, struct error *err)
 	char link[64];
 	ssize_t n;
 
-	c->fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->fd = c->given_fd < 0 ? open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+				: openat(c->given_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->fd < 0 && errno == ENOENT)
 		return error_set(err, ENOENT, EXIT_STATUS_FAILED,
 			"%s=%s: no such directory; make it first", c->option, c->path);
@@ -192,6 +196,100 @@ static int check_candidates(const struct workspace_config *config, const struct 
 	return r == 0 ? check_work_content(work, err) : r;
 }
 
+int upper_open_below(int dir_fd, const char *path, int like_fd, int *ret_fd)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+	_cleanup_close_ int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+	struct stat found, like;
+
+	if (fd < 0 || fstat(fd, &found) < 0 || fstat(like_fd, &like) < 0)
+		return -errno;
+	if (found.st_dev != like.st_dev || found.st_ino != like.st_ino)
+		return -ESTALE;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static bool is_first_component(const char *name, const char *path)
+{
+	size_t length = strlen(name);
+
+	return !strncmp(name, path, length) && (path[length] == '/' || !path[length]);
+}
+
+/* `fd` may hold what leads to the two paths below it and nothing else. */
+static int check_nothing_else(int fd, const char *const paths[2], struct error *err)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!dir) {
+		close_keep_errno(copy);
+		return error_set_errno(
+			err, errno, EXIT_STATUS_FAILED, "the directory of upperdir and workdir");
+	}
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			!is_first_component(entry->d_name, paths[0]) &&
+			!is_first_component(entry->d_name, paths[1]))
+			/* No name of it: the wish may be a stranger's. */
+			return error_set(err, ENOTEMPTY, EXIT_STATUS_FAILED,
+				"something lies beside upperdir and workdir, where the daemon of a "
+				"container could reach it; put upperdir and workdir alone into one "
+				"directory of their own");
+	return 0;
+}
+
+/* The directories between the common parent and one of the two. */
+static int check_way(int parent_fd, const char *path, struct error *err)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		const char *const rest[2] = {slash + 1, slash + 1};
+		_cleanup_free_ char *way = strndup(path, (size_t)(slash - path));
+		_cleanup_close_ int fd = -1;
+		int r;
+
+		if (!way)
+			return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+		fd = openat(parent_fd, way, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", way);
+		r = check_nothing_else(fd, rest, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_alone(const struct upper_dirs *dirs, struct error *err)
+{
+	const char *const paths[2] = {dirs->upper_below, dirs->work_below};
+	int r = check_nothing_else(dirs->parent_fd, paths, err);
+
+	if (r == 0)
+		r = check_way(dirs->parent_fd, dirs->upper_below, err);
+	return r == 0 ? check_way(dirs->parent_fd, dirs->work_below, err) : r;
+}
+
+/* The parent is opened by path, and must hold the very directories that were judged. */
+static int check_parent(const struct candidate *upper, const struct candidate *work,
+	const struct upper_dirs *dirs, struct error *err)
+{
+	_cleanup_close_ int upper_fd = -1, work_fd = -1;
+	int r = upper_open_below(dirs->parent_fd, dirs->upper_below, upper->fd, &upper_fd);
+
+	if (r == 0)
+		r = upper_open_below(dirs->parent_fd, dirs->work_below, work->fd, &work_fd);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
+			"upperdir=%s and workdir=%s were moved meanwhile", upper->path, work->path);
+	return 0;
+}
+
 /* Cuts both paths behind their last common component. */
 static int open_common_parent(
 	struct candidate *upper, struct candidate *work, struct upper_dirs *dirs, struct error *err)
@@ -209,14 +307,17 @@ static int open_common_parent(
 	dirs->parent_fd = open(upper->resolved, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dirs->parent_fd < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", upper->resolved);
-	return 0;
+	return check_parent(upper, work, dirs, err);
 }
 
-int upper_dirs_open(const struct workspace_config *config, const struct source *sources,
-	const struct workspace *workspace, struct upper_dirs *ret_dirs, struct error *err)
+int upper_dirs_open(const struct upper_wish *wish, struct upper_dirs *ret_dirs, struct error *err)
 {
-	struct candidate upper = {.option = "upperdir", .path = config->upper, .fd = -1};
-	struct candidate work = {.option = "workdir", .path = config->work, .fd = -1};
+	const struct workspace_config *config = wish->config;
+	const struct workspace *workspace = wish->workspace;
+	struct candidate upper = {
+		.option = "upperdir", .path = config->upper, .given_fd = wish->upper_fd, .fd = -1};
+	struct candidate work = {
+		.option = "workdir", .path = config->work, .given_fd = wish->work_fd, .fd = -1};
 	_cleanup_free_ char *own_upper = NULL, *own_work = NULL;
 	int r;
 
@@ -229,14 +330,17 @@ int upper_dirs_open(const struct workspace_config *config, const struct source *
 			return error_set(err, ENOENT, EXIT_STATUS_FAILED, "no upper directory");
 		upper.path = own_upper;
 		work.path = own_work;
+		upper.given_fd = work.given_fd = -1;
 	}
 	r = open_candidate(&upper, err);
 	if (r == 0)
 		r = open_candidate(&work, err);
 	if (r == 0)
-		r = check_candidates(config, sources, &upper, &work, err);
+		r = check_candidates(config, wish->sources, &upper, &work, err);
 	if (r == 0)
 		r = open_common_parent(&upper, &work, ret_dirs, err);
+	if (r == 0 && config->upper && wish->for_container)
+		r = check_alone(ret_dirs, err);
 	ret_dirs->upper_fd = upper.fd;
 	ret_dirs->work_fd = work.fd;
 	if (r < 0)

@@ -45,9 +45,12 @@ static int tear_down(void **state)
 	return r;
 }
 
+static bool for_container, by_descriptor;
+
 static int open_pair(const char *upper, const char *work, const char *lower,
 	struct upper_dirs *dirs, struct error *err)
 {
+	struct upper_wish wish = {.upper_fd = -1, .work_fd = -1, .for_container = for_container};
 	struct layer_spec layer = {.kind = (char[]){"dir"}};
 	struct workspace_config config = {.layers = &layer, .layer_count = 1};
 	struct source source = {0};
@@ -63,8 +66,20 @@ static int open_pair(const char *upper, const char *work, const char *lower,
 	layer.path = source.dir.path = paths[2];
 	source.dir.fd = open(paths[2], O_PATH | O_CLOEXEC);
 	upper_dirs_init(dirs);
-	r = upper_dirs_open(&config, &source, NULL, dirs, err);
+	wish.config = &config;
+	wish.sources = &source;
+	if (by_descriptor) {
+		wish.upper_fd = open(paths[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		wish.work_fd = open(paths[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		/* These names lead to nothing by now. */
+		config.upper = config.work = (char[]){"/nowhere/at/all"};
+	}
+	r = upper_dirs_open(&wish, dirs, err);
 	close(source.dir.fd);
+	if (by_descriptor) {
+		close(wish.upper_fd);
+		close(wish.work_fd);
+	}
 	return r;
 }
 
@@ -130,6 +145,48 @@ static void refused(void **state)
 	}
 }
 
+static void by_descriptors(void **state)
+{
+	by_descriptor = true;
+	taken(state);
+	by_descriptor = false;
+}
+
+/* What lies beside the two is in the jail of the container's daemon. */
+static void alone_for_a_container(void **state)
+{
+	static const struct {
+		const char *upper, *work, *says; /* NULL: taken */
+	} rows[] = {
+		{"own/u", "own/w", NULL},
+		{"far/a/u", "far/b/c/w", NULL},
+		{"u", "w", "one directory of their own"},
+		{"near/a/u", "near/w", "something lies beside"},
+		{"more/u", "more/w", "something lies beside"},
+	};
+	static const char *const dirs[] = {"own", "own/u", "own/w", "far", "far/a", "far/a/u",
+		"far/b", "far/b/c", "far/b/c/w", "near", "near/a", "near/a/u", "near/a/other",
+		"near/w", "more", "more/u", "more/w", "more/precious"};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, dirs[i]);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	for_container = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct upper_dirs opened;
+		struct error err = {0};
+		int r = open_pair(rows[i].upper, rows[i].work, "lower", &opened, &err);
+
+		if (r != (rows[i].says ? -ENOTEMPTY : 0) ||
+			(rows[i].says && !strstr(err.text, rows[i].says)))
+			fail_msg("%s, %s: %d '%s'", rows[i].upper, rows[i].work, r, err.text);
+		upper_dirs_release(&opened);
+	}
+	for_container = false;
+}
+
 static void a_pair_is_used_once(void **state)
 {
 	struct upper_dirs first, second;
@@ -170,6 +227,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(taken),
 		test(refused),
+		test(by_descriptors),
+		test(alone_for_a_container),
 		test(a_pair_is_used_once),
 		test(not_writable),
 	};
