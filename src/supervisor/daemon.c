@@ -99,10 +99,7 @@ static int serve(struct daemon *daemon, struct session *session, struct error *e
 		return r;
 	running = session;
 	set_signals(on_terminate);
-	r = session_serve(session, fuse_fd, err);
-	if (r < 0)
-		log_error("serving failed: %s", err->text);
-	return r;
+	return session_serve(session, fuse_fd, err);
 }
 
 int daemon_run(struct daemon *daemon)

@@ -36,6 +36,7 @@ struct supervisor {
 	struct supervisor_request *request;
 	struct upper_dirs upper;
 	enum phase phase;
+	bool has_opened; /* the daemon said so, which it does once */
 	pid_t daemon;
 	int control_fd; /* to the requester; -1: it has gone, or the workspace is live */
 	int daemon_fd;	/* to the daemon; -1: closed */
@@ -70,6 +71,12 @@ static void report_failure(struct supervisor *s, const struct error *err)
 	log_error("%s", err->text);
 }
 
+/* By descriptor: its number may be somebody else's once it was waited for. */
+static void signal_daemon(const struct supervisor *s, int number)
+{
+	pidfd_send_signal(s->daemon_pidfd, number, NULL, 0);
+}
+
 static void begin_end(struct supervisor *s, int grace_ms)
 {
 	if (s->phase >= PHASE_ENDING)
@@ -78,12 +85,34 @@ static void begin_end(struct supervisor *s, int grace_ms)
 	s->deadline = now_ms() + grace_ms;
 }
 
-/* Undoes what was begun: nothing is mounted yet, or the requester unmounts. */
+/*
+ * Undoes what was begun: nothing is mounted yet, or the requester unmounts. Once: who is
+ * told twice to end gets no more time.
+ */
 static void give_up(struct supervisor *s)
 {
+	if (s->phase == PHASE_TERMINATED)
+		return;
 	s->phase = PHASE_TERMINATED;
 	s->deadline = now_ms() + KILL_MS;
-	kill(s->daemon, SIGTERM);
+	signal_daemon(s, SIGTERM);
+}
+
+/* A daemon that talks nonsense may be in foreign hands: it is heard no more, and ends now. */
+static void cut_off(struct supervisor *s, const char *why)
+{
+	struct error err = {0};
+
+	error_set(&err, EPROTO, EXIT_STATUS_FAILED,
+		"the daemon sent what it may not and was killed: %s", why);
+	/* The requester may be past listening, and this is for who looks after the machine. */
+	log_error("%s", err.text);
+	if (s->phase == PHASE_STARTING && s->control_fd >= 0)
+		control_send_failed(s->control_fd, &err, NULL);
+	close_fd(&s->daemon_fd);
+	s->phase = PHASE_TERMINATED;
+	s->deadline = -1;
+	signal_daemon(s, SIGKILL);
 }
 
 static void on_deadline(struct supervisor *s)
@@ -92,7 +121,7 @@ static void on_deadline(struct supervisor *s)
 
 	log_info(was_asked ? "the daemon does not end, killing it"
 			   : "the mount is still in use, ending the daemon");
-	kill(s->daemon, was_asked ? SIGKILL : SIGTERM);
+	signal_daemon(s, was_asked ? SIGKILL : SIGTERM);
 	s->phase = PHASE_TERMINATED;
 	s->deadline = was_asked ? -1 : now_ms() + KILL_MS;
 }
@@ -123,18 +152,20 @@ static void on_daemon_message(struct supervisor *s)
 	/* Its pidfd tells the rest. */
 	if (r == -EPIPE) {
 		close_fd(&s->daemon_fd);
-	} else if (r == 0 && event.type == CONTROL_OPENED && s->phase == PHASE_STARTING) {
+	} else if (r == 0 && event.type == CONTROL_OPENED && s->phase == PHASE_STARTING &&
+		   !s->has_opened) {
+		s->has_opened = true;
 		if (on_opened(s, &event.opened, &err) < 0) {
 			report_failure(s, &err);
 			give_up(s);
 		}
 	} else if (r == 0 && event.type == CONTROL_FAILED) {
 		report_failure(s, &event.failure);
+		/* Nothing comes after it. */
+		close_fd(&s->daemon_fd);
 		give_up(s);
 	} else if (r != -ETIMEDOUT) {
-		/* A daemon that talks nonsense may be in foreign hands. */
-		log_error("the daemon sent what it may not: %s", r < 0 ? err.text : "a wrong type");
-		give_up(s);
+		cut_off(s, r < 0 ? err.text : "a message out of turn");
 	}
 }
 
@@ -156,6 +187,8 @@ static void on_requester_message(struct supervisor *s)
 		if (s->request->unmount)
 			s->mount_minor = lifetime_find_mount(s->request->info->mountpoint);
 		close_fd(&s->control_fd);
+		/* Nothing more is due from the daemon but its end. */
+		close_fd(&s->daemon_fd);
 		return;
 	}
 	close_fd(&s->control_fd);
@@ -212,27 +245,28 @@ static void on_init_end(struct supervisor *s)
 		begin_end(s, GRACE_MS);
 }
 
-/* One turn. poll() skips descriptors that are -1. */
+/*
+ * One turn. poll() skips descriptors that are -1. The daemon comes last, and the deadline
+ * before everything: what it sends must not keep it alive.
+ */
 static int turn(struct supervisor *s)
 {
 	struct pollfd fds[] = {
-		{.fd = s->daemon_pidfd, .events = POLLIN},
-		{.fd = s->daemon_fd, .events = POLLIN},
-		{.fd = s->control_fd, .events = POLLIN},
-		{.fd = s->init_pidfd, .events = POLLIN},
 		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = s->daemon_pidfd, .events = POLLIN},
+		{.fd = s->init_pidfd, .events = POLLIN},
+		{.fd = s->control_fd, .events = POLLIN},
+		{.fd = s->daemon_fd, .events = POLLIN},
 	};
 	static void (*const handlers[])(struct supervisor *) = {
-		on_daemon_end, on_daemon_message, on_requester_message, on_init_end, on_signal};
+		on_signal, on_daemon_end, on_init_end, on_requester_message, on_daemon_message};
 	int64_t left = s->deadline < 0 ? -1 : s->deadline - now_ms();
-	int n = poll(fds, 5, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0);
 
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (n == 0) {
+	if (s->deadline >= 0 && left <= 0)
 		on_deadline(s);
-		return 0;
-	}
+	left = s->deadline < 0 ? -1 : s->deadline - now_ms();
+	if (poll(fds, 5, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0) < 0)
+		return errno == EINTR ? 0 : -errno;
 	/* One event a turn: a handler may close what the next one would read. */
 	for (size_t i = 0; i < 5; i++) {
 		if (fds[i].revents) {

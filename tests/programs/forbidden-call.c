@@ -2,7 +2,8 @@
 /*
  * Linked into a copy of the program that is never installed, with --wrap=session_serve: a daemon
  * that was taken over. When it is about to serve, a thread makes the call that
- * FORBIDDEN_CALL names, after FORBIDDEN_DELAY milliseconds.
+ * FORBIDDEN_CALL names, after FORBIDDEN_DELAY milliseconds; with "flood" it sends the supervisor
+ * nonsense instead of serving.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -59,11 +60,26 @@ static void *take_over(void *arg)
 	return NULL;
 }
 
+/* Not a call of its own, but too many of one: nonsense for the supervisor, for ever. */
+static void flood(void)
+{
+	char nonsense[8] = {0};
+	struct iovec iov = {.iov_base = nonsense, .iov_len = sizeof(nonsense)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	signal(SIGTERM, SIG_IGN);
+	for (;;)
+		for (int fd = 3; fd < 64; fd++)
+			sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 int __wrap_session_serve(struct session *session, int fuse_fd, struct error *err)
 {
 	char *name = getenv("FORBIDDEN_CALL");
 	pthread_t thread;
 
+	if (name && strcmp(name, "flood") == 0)
+		flood();
 	if (name && pthread_create(&thread, NULL, take_over, name) == 0)
 		pthread_detach(thread);
 	return __real_session_serve(session, fuse_fd, err);
