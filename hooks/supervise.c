@@ -158,6 +158,10 @@ static int make_arguments(const struct supervise_request *request, int control_f
 	r = r ? r : add(ret, "--container=%s", container->state.id);
 	if (!r && container->userns_fd >= 0)
 		r = add(ret, "--userns=%d", container->userns_fd);
+	if (!r && request->upper_fd >= 0)
+		r = add(ret, "--upper=%d", request->upper_fd);
+	if (!r && request->work_fd >= 0)
+		r = add(ret, "--work=%d", request->work_fd);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "supervisor");
 	r = add_sources(ret, request, err);
