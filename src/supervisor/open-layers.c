@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -53,15 +54,54 @@ static int add_directory(
 	return 0;
 }
 
+/* What objects lie in: "pack", and the directories named by two hex digits. */
+static bool holds_objects(const char *name)
+{
+	return !strcmp(name, "pack") ||
+	       (strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2);
+}
+
+/*
+ * An id-mapped mount turns the owner of the repository into the container's root, and only
+ * that one. A directory of somebody else that root may not search would be an EIO of some
+ * file, long after READY.
+ */
+static int probe_objects(const char *path, const struct source_dir *source, struct error *err)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		int mode = *entry->d_name == 'p' ? R_OK | X_OK : X_OK;
+
+		if (!holds_objects(entry->d_name) ||
+			faccessat(dirfd(dir), entry->d_name, mode, AT_EACCESS) == 0 ||
+			errno != EACCES)
+			continue;
+		return error_set(err, EACCES, EXIT_STATUS_SOURCE,
+			"%s: the daemon may not search its objects' directory '%s', which belongs "
+			"to somebody else than the repository (%u:%u); chown -R the repository "
+			"to one owner, or chmod -R a+rX it",
+			source->path, entry->d_name, source->uid, source->gid);
+	}
+	return 0;
+}
+
 static int add_layer(struct fd_list *list, const struct layer_place *place,
 	const struct source *source, struct error *err)
 {
 	int r = add_directory(list, place->path, &source->dir, err);
 
 	/* The first is the repository's own, the others are its alternates. */
-	for (size_t i = 0; r == 0 && i < place->object_count; i++)
-		r = add_directory(list, place->object_dirs[i],
-			i == 0 ? &source->dir : &source->alternates[i - 1], err);
+	for (size_t i = 0; r == 0 && i < place->object_count; i++) {
+		const struct source_dir *dir = i == 0 ? &source->dir : &source->alternates[i - 1];
+
+		r = add_directory(list, place->object_dirs[i], dir, err);
+		if (r == 0)
+			r = probe_objects(place->object_dirs[i], dir, err);
+	}
 	return r;
 }
 
