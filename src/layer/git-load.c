@@ -44,6 +44,20 @@ static bool is_empty_tree(const git_oid *id)
 	return git_oid_streq(id, "4b825dc642cb6eb9a060e54bf8d69288fbee4904") == 0;
 }
 
+static void warn_of_omissions(
+	const struct layer *layer, const git_oid *id, const struct tree_view *view)
+{
+	char hex[GIT_OID_HEXSZ + 1];
+
+	if (!view->impossible_count && !view->duplicate_count && !view->unknown_count)
+		return;
+	git_oid_tostr(hex, sizeof(hex), id);
+	log_warning("%s: tree %s: %u impossible names, %u duplicates and %u entries of an unknown "
+		    "type are not shown",
+		layer->name, hex, view->impossible_count, view->duplicate_count,
+		view->unknown_count);
+}
+
 int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause)
 {
@@ -66,12 +80,7 @@ int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 		free(content.data);
 		return r == -EINVAL ? -EIO : r;
 	}
-	if (content.tree.impossible_count || content.tree.duplicate_count) {
-		explain(ret_cause, id, "");
-		log_warning("%s: tree %s %u impossible names and %u duplicates are not shown",
-			loader->layer->name, ret_cause->text, content.tree.impossible_count,
-			content.tree.duplicate_count);
-	}
+	warn_of_omissions(loader->layer, id, &content.tree);
 	*ret_content = content;
 	return 0;
 }
@@ -82,7 +91,7 @@ static int try_open_scratch(int dir_fd)
 
 	if (dir_fd >= 0)
 		fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	/* Not every file system has O_TMPFILE; a full one is found out later. */
+	/* Not every file system has O_TMPFILE, and a full one may have no inode left. */
 	if (fd < 0)
 		fd = memfd_create("git-overlayfs-blob", MFD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
@@ -119,13 +128,26 @@ static int reopen_read_only(int fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+static int write_scratch(int dir_fd, const struct object_bytes *bytes, int *ret_fd)
+{
+	_cleanup_close_ int fd = open_scratch(dir_fd);
+	int r = fd < 0 ? fd : write_fully(fd, bytes->data, bytes->size);
+
+	if (r < 0)
+		return r;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
 static int keep_in_file(const struct object_loader *loader, const struct object_bytes *bytes,
 	struct object_content *content)
 {
-	_cleanup_close_ int fd = open_scratch(loader->scratch_fd);
-	int r = fd < 0 ? fd : write_fully(fd, bytes->data, bytes->size);
-	int read_only;
+	_cleanup_close_ int fd = -1;
+	int read_only, r = write_scratch(loader->scratch_fd, bytes, &fd);
 
+	/* The upper may be full; to read a file is no reason to say so. */
+	if ((r == -ENOSPC || r == -EDQUOT) && loader->scratch_fd >= 0)
+		r = write_scratch(-1, bytes, &fd);
 	if (r < 0)
 		return r;
 	read_only = reopen_read_only(fd);

@@ -42,9 +42,12 @@ static bool name_is_impossible(const char *name, size_t length)
 	       !strcmp(name, ".") || !strcmp(name, "..");
 }
 
-/* Checks the entry at `p`. Returns its whole length, or 0 with a reason. */
-static size_t check_entry(
-	const uint8_t *p, size_t size, bool *ret_is_impossible, const char **ret_fault)
+/*
+ * Checks the entry at `p`, and counts in the view what is to be left out. Returns its whole length,
+ * or 0 with a reason.
+ */
+static size_t check_entry(const uint8_t *p, size_t size, struct tree_view *view, bool *ret_is_shown,
+	const char **ret_fault)
 {
 	const uint8_t *name, *end;
 	size_t digits;
@@ -55,17 +58,19 @@ static size_t check_entry(
 		*ret_fault = "a mode that is no octal number";
 		return 0;
 	}
-	if (!type_is_known(mode)) {
-		*ret_fault = "a mode of no known type";
-		return 0;
-	}
 	name = p + digits + 1;
 	end = memchr(name, '\0', size - digits - 1);
 	if (!end || (size_t)(p + size - (end + 1)) < TREE_ID_SIZE) {
 		*ret_fault = "an entry that is cut off";
 		return 0;
 	}
-	*ret_is_impossible = name_is_impossible((const char *)name, (size_t)(end - name));
+	*ret_is_shown = false;
+	if (!type_is_known(mode))
+		view->unknown_count++;
+	else if (name_is_impossible((const char *)name, (size_t)(end - name)))
+		view->impossible_count++;
+	else
+		*ret_is_shown = true;
 	return (size_t)(end + 1 + TREE_ID_SIZE - p);
 }
 
@@ -124,16 +129,14 @@ int tree_view_parse(
 	if (!view.offsets)
 		return -ENOMEM;
 	for (size_t at = 0; at < size;) {
-		bool is_impossible = false;
-		size_t n = check_entry(view.bytes + at, size - at, &is_impossible, ret_fault);
+		bool is_shown;
+		size_t n = check_entry(view.bytes + at, size - at, &view, &is_shown, ret_fault);
 
 		if (n == 0) {
 			tree_view_release(&view);
 			return -EINVAL;
 		}
-		if (is_impossible)
-			view.impossible_count++;
-		else
+		if (is_shown)
 			view.offsets[view.count++] = (uint32_t)at;
 		at += n;
 	}

@@ -28,8 +28,11 @@ struct tree_view {
 	const uint8_t *bytes; /* borrowed */
 	uint32_t *offsets;    /* of the entries, sorted by their plain names */
 	uint32_t count;
-	/* Left out: a name that cannot stand in a directory, and all but the first of a name. */
-	uint32_t impossible_count, duplicate_count;
+	/*
+	 * Left out: a name that cannot stand in a directory, all but the first of a name,
+	 * and what is neither file, symlink, directory nor gitlink.
+	 */
+	uint32_t impossible_count, duplicate_count, unknown_count;
 };
 
 /*

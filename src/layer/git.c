@@ -408,6 +408,13 @@ static int git_getattr(
 	return 0;
 }
 
+/* What symlink(2) makes: not empty, no NUL, and short enough to be followed. */
+static bool is_link_target(const struct object_content *content)
+{
+	return content->data && content->size > 0 && content->size < PATH_MAX &&
+	       !memchr(content->data, '\0', content->size);
+}
+
 static ssize_t git_readlink(struct layer *layer, layer_node_t node, char *buf, size_t size)
 {
 	struct git_layer *self = git_layer_of(layer);
@@ -424,7 +431,7 @@ static ssize_t git_readlink(struct layer *layer, layer_node_t node, char *buf, s
 	if (n < 0)
 		return n;
 	content = cached_object_content(object);
-	if (!content->data || memchr(content->data, '\0', content->size)) {
+	if (!is_link_target(content)) {
 		struct object_cause cause = {"a symlink whose target is no path"};
 
 		n = failed(self, "readlink", place.slot, place.entry.name, &cause, -EIO);

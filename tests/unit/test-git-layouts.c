@@ -104,6 +104,39 @@ static void exact_modes(void **state)
 	layer_forget(repo->layer, node, 1);
 }
 
+/* What symlink(2) would not have made: it has a size like any other, and leads nowhere. */
+static void symlinks_that_cannot_be(void **state)
+{
+	static const struct {
+		const char *path;
+		off_t size;
+		ssize_t want; /* of readlink */
+	} rows[] = {{"empty", 0, -EIO}, {"longest", 4095, 4095}, {"too-long", 4096, -EIO},
+		{"zero", 3, -EIO}};
+	struct repo *repo = *state;
+	char buf[8192];
+
+	shell("git init -q --bare -b main repo.git; cd repo.git;"
+	      "put() { id=$(git hash-object -w --stdin); printf '120000 blob %%s\t%%s\n' $id $1 >>l; };"
+	      "put empty </dev/null; head -c 4095 /dev/zero | tr '\\0' p | put longest;"
+	      "head -c 4096 /dev/zero | tr '\\0' p | put too-long; printf 'a\\0b' | put zero;"
+	      "git update-ref refs/heads/main $(git commit-tree -m m $(git mktree <l))");
+	repo_open(repo, NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct stat st = repo_stat(repo, rows[i].path);
+		layer_node_t node;
+		ssize_t n;
+
+		assert_int_equal(repo_lookup(repo, rows[i].path, &node), 0);
+		n = layer_readlink(repo->layer, node, buf, sizeof(buf));
+		layer_forget(repo->layer, node, 1);
+		if (!S_ISLNK(st.st_mode) || st.st_size != rows[i].size || n != rows[i].want)
+			fail_msg("'%s': mode %o size %jd readlink %zd, wanted %jd and %zd",
+				rows[i].path, st.st_mode, (intmax_t)st.st_size, n,
+				(intmax_t)rows[i].size, rows[i].want);
+	}
+}
+
 static void two_mounts_agree_on_inode_numbers(void **state)
 {
 	struct repo *repo = *state;
@@ -251,6 +284,7 @@ int main(void)
 		TEST(alternates_of_alternates),
 		TEST(an_empty_commit),
 		TEST(exact_modes),
+		TEST(symlinks_that_cannot_be),
 		TEST(two_mounts_agree_on_inode_numbers),
 		TEST(owners),
 		TEST(large_blobs),
