@@ -84,6 +84,9 @@ void overlay_free(struct overlay *ov); /* NULL is fine; no other call may be run
 
 bool overlay_is_read_only(const struct overlay *ov);
 
+/* All that was changed reaches the disk, unless the overlay is volatile. */
+int overlay_sync(struct overlay *ov);
+
 /* --- names and nodes --- */
 int overlay_lookup(
 	struct overlay *ov, uint64_t parent, const char *name, struct overlay_entry *ret_entry);

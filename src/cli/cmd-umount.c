@@ -19,6 +19,8 @@
 
 /* A supervisor has up to 7 s until it kills a daemon that does not end. */
 #define GONE_TIMEOUT_MS 15000
+/* It also waits for the disk where the upper is kept. */
+#define SYNCED_TIMEOUT_MS 600000
 
 enum { KEY_LAZY = 'l', KEY_ABORT = 256 };
 
@@ -39,16 +41,6 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 	words->lazy |= key == KEY_LAZY;
 	words->abort |= key == KEY_ABORT;
 	return 0;
-}
-
-/* What was written into the mount reaches the disk before its upper is let go. */
-static void flush(const char *mountpoint)
-{
-	_cleanup_close_ int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	/* A mount that cannot be opened has nothing that could be flushed. */
-	if (fd >= 0 && syncfs(fd) < 0)
-		errno = 0;
 }
 
 /* Every request that waits gets ECONNABORTED, and nobody is asked any more. */
@@ -103,8 +95,6 @@ static int unmount(const char *mountpoint, const struct words *words, struct err
 
 	if (r < 0)
 		return r;
-	if (!lazy)
-		flush(mountpoint);
 	r = mount_unmount(mountpoint, lazy, err);
 	return r == -EBUSY ? busy(mountpoint, err) : r;
 }
@@ -112,8 +102,9 @@ static int unmount(const char *mountpoint, const struct words *words, struct err
 static int wait_gone(
 	const struct workspace_info *info, const struct words *words, struct error *err)
 {
+	int timeout_ms = info->keep && !words->abort ? SYNCED_TIMEOUT_MS : GONE_TIMEOUT_MS;
 	/* Who detaches does not wait for those who still use it. */
-	int r = workspace_wait_gone(info->id, words->lazy ? 500 : GONE_TIMEOUT_MS);
+	int r = workspace_wait_gone(info->id, words->lazy ? 500 : timeout_ms);
 
 	if (r == 0 || words->lazy)
 		return 0;

@@ -199,6 +199,19 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	return 0;
 }
 
+int overlay_sync(struct overlay *ov)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (overlay_is_read_only(ov) || ov->is_volatile)
+		return 0;
+	/* syncfs(2) wants one that is not O_PATH. */
+	fd = call_openat(ov->upper_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	return syncfs(fd) < 0 ? -errno : 0;
+}
+
 void overlay_free(struct overlay *ov)
 {
 	if (!ov)

@@ -102,6 +102,21 @@ static int serve(struct daemon *daemon, struct session *session, struct error *e
 	return session_serve(session, fuse_fd, err);
 }
 
+/*
+ * What was written into the mount reaches the disk before its upper is let go: the kernel hands
+ * no syncfs(2) on to a FUSE server. An upper that is thrown away needs none.
+ */
+static void flush_upper(const struct daemon *daemon)
+{
+	int r;
+
+	if (!daemon->overlay || !daemon->request->info->keep)
+		return;
+	r = overlay_sync(daemon->overlay);
+	if (r < 0)
+		log_error("the upper may not be whole on disk: syncfs: %s", error_name(-r));
+}
+
 int daemon_run(struct daemon *daemon)
 {
 	struct session *session = NULL;
@@ -121,6 +136,7 @@ int daemon_run(struct daemon *daemon)
 		log_error("%s", err.text);
 	set_signals(SIG_IGN);
 	session_free(session);
+	flush_upper(daemon);
 	overlay_free(daemon->overlay);
 	return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
