@@ -48,8 +48,9 @@ struct workspace_info {
 	bool keep;	  /* whether the upper outlives the workspace */
 	pid_t supervisor;
 	pid_t daemon;
-	int64_t created; /* seconds since the epoch */
-	bool alive;	 /* its supervisor holds the lock; not stored */
+	int64_t created;     /* seconds since the epoch */
+	unsigned connection; /* minor device number of the mount; 0: not known */
+	bool alive;	     /* its supervisor holds the lock; not stored */
 };
 
 /*
@@ -76,7 +77,10 @@ void workspace_release(struct workspace *ws); /* closes, removes nothing; idempo
 typedef int (*workspace_fn)(void *ctx, const struct workspace_info *info);
 int workspace_for_each(workspace_fn fn, void *ctx, struct error *err);
 
-/* By id or by mountpoint (as it is resolved now). -ENOENT, err says so. */
+/*
+ * By id or by mountpoint (as it is resolved now): there the one whose mount is on top, as far as
+ * records tell. -ENOENT, err says so.
+ */
 int workspace_find(
 	const char *id_or_mountpoint, struct workspace_info *ret_info, struct error *err);
 void workspace_info_release(struct workspace_info *info); /* idempotent */
@@ -88,6 +92,13 @@ int workspace_open(const char *id, struct workspace *ret_ws, struct error *err);
  * whose lock came along as the descriptor `lock_fd`, which the workspace then owns.
  */
 int workspace_adopt(const char *id, int lock_fd, struct workspace *ret_ws, struct error *err);
+
+/*
+ * One of a user's requests at a time looks at a mountpoint and mounts there; for the moment that
+ * this takes. Waits. An interrupt in between leaves an empty file, which the next one removes.
+ */
+int workspace_lock_mounts(int *ret_lock_fd, struct error *err);
+void workspace_unlock_mounts(int lock_fd);
 
 /* Waits until the supervisor has let go of the record: 0, or -ETIMEDOUT. */
 int workspace_wait_gone(const char *id, int timeout_ms);

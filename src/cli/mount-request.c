@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +69,7 @@ static void request_release(struct request *request)
 
 /* --- checks, before anything is made --- */
 
+/* Asks the mount nothing: it may be one that is still being made. */
 static int check_not_ours(const struct request *request, struct error *err)
 {
 	_cleanup_(workspace_info_release) struct workspace_info info = {0};
@@ -75,10 +77,6 @@ static int check_not_ours(const struct request *request, struct error *err)
 
 	if (mountinfo_find(request->target, &mount) < 0 || strcmp(mount.type, MOUNTINFO_OURS))
 		return 0;
-	if (mountinfo_is_dead(request->target))
-		return error_set(err, EBUSY, EXIT_STATUS_BUSY,
-			"%s is a mount whose daemon has died; git-overlayfs umount %s removes it",
-			request->target, request->target);
 	if (workspace_find(request->target, &info, NULL) < 0)
 		return error_set(err, EBUSY, EXIT_STATUS_BUSY,
 			"%s is a mount of git-overlayfs already; unmount it or choose another "
@@ -90,11 +88,21 @@ static int check_not_ours(const struct request *request, struct error *err)
 		request->target, info.id, info.id);
 }
 
+static int check_not_dead(const struct request *request, struct error *err)
+{
+	if (!mountinfo_is_dead(request->target))
+		return 0;
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"%s is a mount whose daemon has died; git-overlayfs umount %s removes it",
+		request->target, request->target);
+}
+
 static int open_target(struct request *request, struct error *err)
 {
 	const char *path = request->arguments->mountpoint;
 	char link[64];
 	ssize_t n;
+	int r;
 
 	request->target_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (request->target_fd < 0 && errno == ENOENT)
@@ -111,7 +119,12 @@ static int open_target(struct request *request, struct error *err)
 		return error_set_errno(
 			err, errno, EXIT_STATUS_MACHINE, "%s (is /proc there?)", link);
 	request->target[n] = '\0';
-	return check_not_ours(request, err);
+	if (!strcmp(request->target, "/"))
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"mountpoint %s: the root directory would hide everything; name another",
+			path);
+	r = check_not_dead(request, err);
+	return r == 0 ? check_not_ours(request, err) : r;
 }
 
 static int make_absolute(const char *option, char **path, struct error *err)
@@ -160,6 +173,41 @@ static int open_sources(struct request *request, struct error *err)
 	return r;
 }
 
+/* A mount would hide what it needs itself, and what somebody may need to end it. */
+static int check_not_above(
+	const struct request *request, const char *what, const char *path, struct error *err)
+{
+	size_t length = strlen(request->target);
+
+	if (!path || strncmp(path, request->target, length) ||
+		(path[length] && path[length] != '/'))
+		return 0;
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		path[length] ? "mountpoint %s holds %s %s; choose a directory beside it"
+			     : "mountpoint %s is %s %s itself; choose another directory",
+		request->target, what, path);
+}
+
+static int check_hides_nothing(const struct request *request, struct error *err)
+{
+	const struct workspace_config *config = &request->arguments->config;
+	int r = check_not_above(request, "the upperdir", config->upper, err);
+
+	if (r == 0)
+		r = check_not_above(request, "the workdir", config->work, err);
+	for (size_t i = 0; r == 0 && i < config->layer_count; i++) {
+		const struct source *source = &request->sources[i];
+		bool is_git = !strcmp(config->layers[i].kind, "git");
+
+		r = check_not_above(
+			request, is_git ? "the repository" : "the layer", source->dir.path, err);
+		for (size_t k = 0; r == 0 && k < source->alternate_count; k++)
+			r = check_not_above(request, "the repository's alternate",
+				source->alternates[k].path, err);
+	}
+	return r;
+}
+
 static int open_log(struct request *request, struct error *err)
 {
 	const char *path = request->arguments->log;
@@ -186,6 +234,8 @@ static int prepare(struct request *request, struct error *err)
 	if (r == 0)
 		r = open_sources(request, err);
 	if (r == 0)
+		r = check_hides_nothing(request, err);
+	if (r == 0)
 		r = open_log(request, err);
 	if (r == 0 && request->way == MOUNT_WAY_DIRECT)
 		r = mount_open_fuse(&request->fuse_fd, err);
@@ -195,6 +245,15 @@ static int prepare(struct request *request, struct error *err)
 		config->owner_gid = getegid();
 	}
 	return r;
+}
+
+/* What may interrupt us. */
+static void fill_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
 }
 
 /* --- the workspace --- */
@@ -226,8 +285,12 @@ static int make_workspace(struct request *request, struct error *err)
 	if (r < 0)
 		return r;
 	request->has_workspace = true;
-	if (!config->read_only && !config->upper)
+	r = check_not_above(request, "the run directory", request->workspace.run_dir, err);
+	if (r == 0 && !config->read_only && !config->upper)
 		r = make_upper(request, err);
+	if (r == 0)
+		r = check_not_above(
+			request, "the state directory", request->workspace.state_dir, err);
 	if (r == 0)
 		r = describe_workspace(
 			config, &request->workspace, request->target, "", &request->info, err);
@@ -313,6 +376,47 @@ static int mount_it(struct request *request, int *ret_mount_fd, struct error *er
 	return r;
 }
 
+/* Two requests for one mountpoint come as far as this; the second one finds the first's mount. */
+static int mount_where_none_is(struct request *request, int *ret_mount_fd, struct error *err)
+{
+	sigset_t set, old;
+	int lock_fd, r;
+
+	fill_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	r = workspace_lock_mounts(&lock_fd, err);
+	if (r == 0) {
+		r = check_not_ours(request, err);
+		if (r == 0)
+			r = mount_it(request, ret_mount_fd, err);
+		workspace_unlock_mounts(lock_fd);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* Tells the mount from others that stand, or will stand, at the same path. */
+static int store_connection(struct request *request, const struct control_opened *opened,
+	int mount_fd, struct error *err)
+{
+	struct workspace_info *info = &request->info;
+	struct stat st;
+	char *commit;
+
+	if (fstat(mount_fd, &st) < 0)
+		return error_set_errno(
+			err, errno, EXIT_STATUS_FAILED, "mountpoint %s", request->target);
+	commit = strdup(opened->commit);
+	if (!commit)
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	free(info->commit);
+	info->commit = commit;
+	info->supervisor = opened->supervisor;
+	info->daemon = opened->daemon;
+	info->connection = minor(st.st_dev);
+	return workspace_store(&request->workspace, info, err);
+}
+
 /* Waits for the supervisor, which cleans up when it finds itself alone. */
 static void reap(pid_t supervisor)
 {
@@ -354,10 +458,7 @@ static int begin(struct request *request, struct error *err)
 	sigset_t set, old;
 	int r;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	fill_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	r = make_workspace(request, err);
 	if (r == 0)
@@ -377,7 +478,7 @@ static int bring_up(struct request *request, struct error *err)
 	if (r == 0)
 		r = control_wait_opened(request->control_fd, OPENED_TIMEOUT_MS, &opened, err);
 	if (r == 0)
-		r = mount_it(request, &mount_fd, err);
+		r = mount_where_none_is(request, &mount_fd, err);
 	if (r == 0)
 		r = control_send_fuse_fd(request->control_fd, request->fuse_fd, err);
 	if (r < 0)
@@ -385,6 +486,8 @@ static int bring_up(struct request *request, struct error *err)
 	/* A copy of ours would keep the mount waiting if the daemon died now. */
 	close_keep_errno(steal_fd(&request->fuse_fd));
 	r = mount_wait_ready(mount_fd, READY_TIMEOUT_MS, err);
+	if (r == 0)
+		r = store_connection(request, &opened, mount_fd, err);
 	return r == 0 ? control_send_ready(request->control_fd, err) : r;
 }
 

@@ -10,6 +10,7 @@
 
 #include <git-overlayfs/config.h>
 
+#include "mountinfo.h"
 #include "util/cleanup.h"
 
 #define LINKS_MAX 40
@@ -58,21 +59,37 @@ struct search {
 	char id[WORKSPACE_ID_MAX + 1]; /* of the best so far, "" for none */
 	bool alive;
 	int64_t created;
+	unsigned connection; /* of the mount that stands there; 0: none of ours */
+	bool connected;	     /* the best so far is that mount's */
 };
 
 /* Of several on one mountpoint the living one, and then the youngest, is on top. */
+/* Whether the best so far stays it. */
+static bool is_better(const struct search *best, const struct workspace_info *info, bool connected)
+{
+	if (best->connected != connected)
+		return best->connected;
+	if (best->alive != info->alive)
+		return best->alive;
+	return best->created > info->created;
+}
+
 static int compare(void *ctx, const struct workspace_info *info)
 {
 	struct search *search = ctx;
+	bool connected;
 
 	/* A container's mountpoint is a path of another world. */
 	if (*info->container || strcmp(info->mountpoint, search->mountpoint))
 		return 0;
-	if (*search->id &&
-		(search->alive > info->alive ||
-			(search->alive == info->alive && search->created > info->created)))
+	connected = search->connection && info->connection == search->connection;
+	/* Of another mount namespace, or below the one on top. */
+	if (search->connection && info->connection && !connected && info->alive)
+		return 0;
+	if (*search->id && is_better(search, info, connected))
 		return 0;
 	strcpy(search->id, info->id);
+	search->connected = connected;
 	search->alive = info->alive;
 	search->created = info->created;
 	return 0;
@@ -90,6 +107,16 @@ bool workspace_id_is_valid(const char *id)
 	memcpy(container, id, n);
 	container[n] = '\0';
 	return config_id_is_valid(container) && config_id_is_valid(separator + 1);
+}
+
+/* The minor number of the mount of ours on top at this path, or 0. */
+static unsigned connection_at(const char *path)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+	if (mountinfo_find(path, &mount) < 0 || strcmp(mount.type, MOUNTINFO_OURS))
+		return 0;
+	return mount.minor;
 }
 
 static int read_by_id(const char *id, struct workspace_info *ret_info, struct error *err)
@@ -120,9 +147,10 @@ int workspace_find(const char *id_or_mountpoint, struct workspace_info *ret_info
 			return r;
 	}
 	r = resolve_mountpoint(id_or_mountpoint, path);
-	if (r == 0)
+	if (r == 0) {
+		search.connection = connection_at(path);
 		r = workspace_for_each(compare, &search, err);
-	else if (r != -ENOENT && r != -ENOTDIR)
+	} else if (r != -ENOENT && r != -ENOTDIR)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "%s", id_or_mountpoint);
 	if (*search.id)
 		return read_by_id(search.id, ret_info, err);

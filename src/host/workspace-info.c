@@ -63,6 +63,8 @@ static int info_to_text(const struct workspace_info *info, char **ret_text, size
 	json_write_integer(writer, info->daemon);
 	json_write_key(writer, "created");
 	json_write_integer(writer, info->created);
+	json_write_key(writer, "connection");
+	json_write_integer(writer, info->connection);
 	json_write_object_end(writer);
 	return json_writer_finish(writer, ret_text, ret_size);
 }
@@ -185,6 +187,7 @@ int workspace_info_read(
 	info.supervisor = take_pid(json, "supervisor");
 	info.daemon = take_pid(json, "daemon");
 	info.created = take_integer(json, "created");
+	info.connection = (unsigned)take_integer(json, "connection");
 	if (!info.id || take_string(json, "mountpoint", &info.mountpoint) < 0 ||
 		take_string(json, "source", &info.source) < 0 ||
 		take_string(json, "commit", &info.commit) < 0 ||

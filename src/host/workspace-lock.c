@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "workspace-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+/* No record can have this name. In the run directory, so that only its owner can hold it. */
+#define LOCK_FILE ".mounting"
+
+/* -ESTALE: who held it has removed the file meanwhile. */
+static int take(int base_fd, int *ret_fd)
+{
+	_cleanup_close_ int fd = openat(
+		base_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink == 0)
+		return -ESTALE;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int workspace_lock_mounts(int *ret_lock_fd, struct error *err)
+{
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1;
+	int r = workspace_base_open(WORKSPACE_RUN, true, &base, &base_fd, err);
+
+	if (r < 0)
+		return r;
+	do
+		r = take(base_fd, ret_lock_fd);
+	while (r == -ESTALE);
+	if (r < 0)
+		return error_set_errno(
+			err, -r, EXIT_STATUS_FAILED, "run directory %s: " LOCK_FILE, base);
+	return 0;
+}
+
+void workspace_unlock_mounts(int lock_fd)
+{
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1;
+
+	if (lock_fd < 0)
+		return;
+	/* While it is still locked: afterwards it may be another's. */
+	if (workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL) == 0)
+		unlinkat(base_fd, LOCK_FILE, 0);
+	close_keep_errno(lock_fd);
+}
