@@ -19,6 +19,7 @@ enum log_level {
 enum log_target {
 	LOG_TARGET_STDERR,
 	LOG_TARGET_FD,	   /* `fd`, which the log takes over */
+	LOG_TARGET_RELAY,  /* a descriptor whose reader logs what it gets: "<LEVEL>text" */
 	LOG_TARGET_SYSLOG, /* connected at once, so that it works in a jail */
 };
 

@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "host/control.h"
 #include "lifetime.h"
+#include "relay.h"
 #include "upper.h"
 #include "util/cleanup.h"
 
@@ -43,7 +44,8 @@ struct supervisor {
 	int daemon_pidfd;
 	int init_pidfd; /* -1: none, or it has ended already */
 	int signal_fd;
-	int64_t deadline; /* CLOCK_MONOTONIC in ms, -1: none */
+	struct relay relay; /* of the daemon's log, where ours goes to syslog */
+	int64_t deadline;   /* CLOCK_MONOTONIC in ms, -1: none */
 	bool daemon_has_ended;
 	int daemon_status;
 	unsigned mount_minor; /* of the mount, where it is ours to unmount; 0: none */
@@ -219,6 +221,7 @@ static void on_daemon_end(struct supervisor *s)
 	while (waitpid(s->daemon, &s->daemon_status, 0) < 0 && errno == EINTR)
 		;
 	s->daemon_has_ended = true;
+	relay_finish(&s->relay);
 	/* What it had to say comes first. */
 	while (s->daemon_fd >= 0 && s->phase == PHASE_STARTING)
 		on_daemon_message(s);
@@ -245,6 +248,11 @@ static void on_init_end(struct supervisor *s)
 		begin_end(s, GRACE_MS);
 }
 
+static void on_daemon_log(struct supervisor *s)
+{
+	relay_read(&s->relay);
+}
+
 /*
  * One turn. poll() skips descriptors that are -1. The daemon comes last, and the deadline
  * before everything: what it sends must not keep it alive.
@@ -257,18 +265,19 @@ static int turn(struct supervisor *s)
 		{.fd = s->init_pidfd, .events = POLLIN},
 		{.fd = s->control_fd, .events = POLLIN},
 		{.fd = s->daemon_fd, .events = POLLIN},
+		{.fd = s->relay.fd, .events = POLLIN},
 	};
-	static void (*const handlers[])(struct supervisor *) = {
-		on_signal, on_daemon_end, on_init_end, on_requester_message, on_daemon_message};
+	static void (*const handlers[])(struct supervisor *) = {on_signal, on_daemon_end,
+		on_init_end, on_requester_message, on_daemon_message, on_daemon_log};
 	int64_t left = s->deadline < 0 ? -1 : s->deadline - now_ms();
 
 	if (s->deadline >= 0 && left <= 0)
 		on_deadline(s);
 	left = s->deadline < 0 ? -1 : s->deadline - now_ms();
-	if (poll(fds, 5, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0) < 0)
+	if (poll(fds, 6, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0) < 0)
 		return errno == EINTR ? 0 : -errno;
 	/* One event a turn: a handler may close what the next one would read. */
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		if (fds[i].revents) {
 			handlers[i](s);
 			break;
@@ -295,7 +304,8 @@ static int open_signals(struct supervisor *s, struct error *err)
 }
 
 /* The daemon needs none of what the supervisor steers by, and must not hold its locks. */
-__attribute__((noreturn)) static void become_daemon(struct supervisor *s, int fd, pid_t parent)
+__attribute__((noreturn)) static void become_daemon(
+	struct supervisor *s, int fd, int log_fd, pid_t parent)
 {
 	struct daemon daemon = {
 		.request = s->request,
@@ -304,6 +314,10 @@ __attribute__((noreturn)) static void become_daemon(struct supervisor *s, int fd
 		.supervisor = parent,
 	};
 
+	if (log_fd >= 0)
+		log_open(LOG_TARGET_RELAY, log_fd, "",
+			s->request->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	close_fd(&s->relay.fd);
 	close_fd(&s->daemon_fd);
 	close_fd(&s->control_fd);
 	close_fd(&s->signal_fd);
@@ -316,16 +330,24 @@ __attribute__((noreturn)) static void become_daemon(struct supervisor *s, int fd
 static int start_daemon(struct supervisor *s, struct error *err)
 {
 	pid_t parent = getpid();
-	int fds[2], r;
+	bool relays = s->request->log_fd < 0 && !s->request->foreground;
+	int fds[2], log_fd, r;
 
 	r = control_pair(fds, err);
 	if (r < 0)
 		return r;
+	log_fd = relays ? relay_open(&s->relay) : -1;
+	if (relays && log_fd < 0) {
+		close_keep_errno(fds[0]);
+		close_keep_errno(fds[1]);
+		return error_set_errno(err, -log_fd, EXIT_STATUS_FAILED, "pipe");
+	}
 	s->daemon_fd = fds[0];
 	s->daemon = fork();
 	if (s->daemon == 0)
-		become_daemon(s, fds[1], parent);
+		become_daemon(s, fds[1], log_fd, parent);
 	close_keep_errno(fds[1]);
+	close_keep_errno(log_fd);
 	if (s->daemon < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "fork");
 	s->daemon_pidfd = pidfd_open(s->daemon, 0);
@@ -387,6 +409,7 @@ int supervisor_run(struct supervisor_request *request)
 		.daemon_fd = -1,
 		.daemon_pidfd = -1,
 		.signal_fd = -1,
+		.relay = {.fd = -1},
 		.deadline = -1,
 	};
 	struct error err = {0};

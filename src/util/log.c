@@ -50,6 +50,9 @@ int log_open(enum log_target target, int fd, const char *ident, enum log_level m
 	} else if (target == LOG_TARGET_STDERR) {
 		fd = STDERR_FILENO;
 	}
+	/* A process that relays has no business with the socket any more. */
+	if (log_state.target == LOG_TARGET_SYSLOG)
+		close_keep_errno(log_state.fd);
 	log_state.target = target;
 	log_state.fd = fd;
 	log_state.ident = ident;
@@ -91,6 +94,8 @@ static size_t write_header(char *line, size_t size, enum log_level level)
 		return (size_t)snprintf(line, size,
 			"<%d>%s[%d]: ", SYSLOG_FACILITY | level_syslog[level], log_state.ident,
 			(int)getpid());
+	if (log_state.target == LOG_TARGET_RELAY)
+		return (size_t)snprintf(line, size, "<%d>", (int)level);
 	if (log_state.target == LOG_TARGET_STDERR)
 		return (size_t)snprintf(
 			line, size, "%s: %s: ", log_state.ident, level_names[level]);
