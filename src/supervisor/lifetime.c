@@ -67,13 +67,26 @@ static void close_foreign(const struct supervisor_request *request)
 }
 
 /* `log_fd` takes standard error's place too, for what libraries write there. */
+/*
+ * Whoever waits for the end of our output must get it, whatever /dev holds: without the null
+ * device a pipe that nobody writes to, for no directory of the host may go to the daemon.
+ */
+static int open_null(void)
+{
+	int ends[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0)
+		return null;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	close(ends[1]);
+	return ends[0];
+}
+
 static void replace_stdio(const struct supervisor_request *request)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open_null();
 
-	/* Whoever waits for the end of our output must get it, whatever /dev holds. */
-	if (null < 0)
-		null = open("/", O_PATH | O_CLOEXEC);
 	if (null < 0)
 		return;
 	dup2(null, STDIN_FILENO);
