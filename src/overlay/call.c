@@ -67,6 +67,20 @@ ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size)
 	return traced("readlinkat", dir_fd, name, readlinkat(dir_fd, name, buf, size));
 }
 
+int call_opendir(int dir_fd, DIR **ret_stream)
+{
+	int fd = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd;
+	*ret_stream = fdopendir(fd);
+	if (!*ret_stream) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 int call_mkdirat(int dir_fd, const char *name, mode_t mode)
 {
 	return (int)traced("mkdirat", dir_fd, name, mkdirat(dir_fd, name, mode));

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdio.h> /* RENAME_NOREPLACE and its like */
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -22,6 +23,9 @@ int call_dup(int fd);
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st);
 int call_fstat(int fd, struct stat *ret_st);
 ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size);
+
+/* A stream of its own over a directory that may be O_PATH. */
+int call_opendir(int dir_fd, DIR **ret_stream);
 
 int call_mkdirat(int dir_fd, const char *name, mode_t mode);
 int call_mknodat(int dir_fd, const char *name, mode_t mode, dev_t rdev);

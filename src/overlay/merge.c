@@ -142,25 +142,11 @@ static int add_upper_entry(struct overlay *ov, const struct dir_hold *hold, cons
 	return add_entry(list, &entry);
 }
 
-static int open_stream(int dir_fd, DIR **ret_stream)
-{
-	int fd = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd < 0)
-		return fd;
-	*ret_stream = fdopendir(fd);
-	if (!*ret_stream) {
-		close_keep_errno(fd);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
 static int add_upper(struct overlay *ov, const struct dir_hold *hold, struct merged_list *list)
 {
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *e;
-	int r = open_stream(hold->pin.fd, &stream);
+	int r = call_opendir(hold->pin.fd, &stream);
 
 	while (r == 0 && (errno = 0, e = readdir(stream)))
 		if (!is_dot(e->d_name))

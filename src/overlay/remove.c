@@ -35,18 +35,9 @@ int directory_clear(struct overlay *ov, int dir_fd)
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *entry;
 	int r = upper_set_opaque(ov, dir_fd);
-	int copy;
 
-	if (r < 0)
-		return r;
-	copy = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (copy < 0)
-		return copy;
-	stream = fdopendir(copy);
-	if (!stream) {
-		close_keep_errno(copy);
-		return -ENOMEM;
-	}
+	if (r == 0)
+		r = call_opendir(dir_fd, &stream);
 	while (r == 0 && (errno = 0, entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = remove_entry(dir_fd, entry->d_name);

@@ -328,18 +328,11 @@ static int empty_directory(int fd, unsigned depth)
 {
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *entry;
-	int copy = call_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	int r = call_opendir(fd, &stream);
 
-	if (copy < 0)
-		return copy;
-	stream = fdopendir(copy);
-	if (!stream) {
-		close_keep_errno(copy);
-		return -ENOMEM;
-	}
+	if (r < 0)
+		return r;
 	while ((errno = 0, entry = readdir(stream))) {
-		int r;
-
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		r = remove_below(fd, entry->d_name, depth + 1);
