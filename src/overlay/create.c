@@ -7,6 +7,7 @@
 #include "overlay/copyup.h"
 #include "overlay/create.h"
 #include "overlay/lookup.h"
+#include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "util/cleanup.h"
 

@@ -23,16 +23,6 @@ struct probe {
 int probe_upper(
 	struct overlay *ov, const struct dir_hold *hold, const char *name, struct probe *ret_probe);
 
-/*
- * What the lower layers of a directory show under a name, as if there were no upper: an
- * empty set when nothing. For a directory all the layers that take part in it, else one.
- * *ret_st is the topmost object's, container ids, with the overlay's inode number.
- */
-int lower_lookup(struct overlay *ov, struct node *dir, const char *name, struct lower_set *ret_set,
-	struct stat *ret_st);
-/* Whether the name would show if the upper had nothing there. 1, 0 or -errno. */
-int lower_is_visible(struct overlay *ov, struct node *dir, const char *name);
-
 /* A reference to the node of a name; it is looked up where it is not known. -ENOENT. */
 int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct node **ret_node);
 /* The same; a node that was not known gets this id. */
@@ -41,10 +31,6 @@ int lookup_node_as(struct overlay *ov, struct node *dir, const char *name, uint6
 /* The same with the directory held. */
 int lookup_node_held(
 	struct overlay *ov, const struct dir_hold *hold, const char *name, struct node **ret_node);
-
-/* The overlay's inode number of an object of a layer, of the upper. */
-uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint64_t ino);
-uint64_t ino_of_upper(uint64_t ino);
 
 /* 0, or -ENOENT, -EINVAL, -ENAMETOOLONG for a name that cannot be or is reserved. */
 int check_name(const struct overlay *ov, const char *name);

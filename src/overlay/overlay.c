@@ -10,6 +10,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
+#include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "util/cleanup.h"
 

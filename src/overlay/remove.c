@@ -8,6 +8,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
+#include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/merge.h"
 #include "util/cleanup.h"

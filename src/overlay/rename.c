@@ -7,6 +7,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
+#include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/remove.h"
 #include "util/cleanup.h"
