@@ -32,6 +32,14 @@ enum config_keep {
 	CONFIG_KEEP_KEEP,
 };
 
+/* Whether a directory that lower layers have can be renamed, as the kernel's overlayfs says it. */
+enum config_redirect {
+	CONFIG_REDIRECT_DEFAULT, /* on, but follow in fuse-overlayfs's calling convention */
+	CONFIG_REDIRECT_ON,
+	CONFIG_REDIRECT_FOLLOW, /* EXDEV; what is redirected already is followed */
+	CONFIG_REDIRECT_NOFOLLOW,
+};
+
 struct workspace_config {
 	struct layer_spec *layers;
 	size_t layer_count;
@@ -50,6 +58,7 @@ struct workspace_config {
 
 	bool read_only;
 	bool is_volatile;
+	enum config_redirect redirect_dir;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */
 	/* Mount flags: -1 not said, 0 off, 1 on. */
 	int suid, dev, exec;

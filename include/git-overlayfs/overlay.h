@@ -36,6 +36,13 @@ struct overlay;
 struct overlay_file;
 struct overlay_dir;
 
+/* Renaming a directory that a lower layer has, as redirect_dir= of the kernel's overlayfs. */
+enum overlay_redirect {
+	OVERLAY_REDIRECT_ON,
+	OVERLAY_REDIRECT_FOLLOW,   /* -EXDEV; marks that are there already are followed */
+	OVERLAY_REDIRECT_NOFOLLOW, /* -EXDEV, and no mark is followed */
+};
+
 struct overlay_config {
 	/* Topmost first. The overlay takes the layers over, also on failure. */
 	struct layer **layers;
@@ -57,6 +64,7 @@ struct overlay_config {
 	 */
 	bool aufs_whiteouts;
 	bool is_volatile; /* never fsync */
+	enum overlay_redirect redirect_dir;
 	/*
 	 * The upper was made for this overlay: its root takes owner, mode and times of the
 	 * topmost layer's, once. An upper that somebody gave keeps its own.

@@ -254,7 +254,24 @@ static int set_gitdir(struct workspace_config *config, const char *value, struct
 
 static int set_redirect_dir(struct workspace_config *config, const char *value, struct error *err)
 {
-	return require_value("redirect_dir", value, "off", "redirect directories", err);
+	static const struct {
+		const char *value;
+		enum config_redirect redirect;
+	} known[] = {
+		{"on", CONFIG_REDIRECT_ON},
+		{"off", CONFIG_REDIRECT_FOLLOW},
+		{"follow", CONFIG_REDIRECT_FOLLOW},
+		{"nofollow", CONFIG_REDIRECT_NOFOLLOW},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(value, known[i].value) != 0)
+			continue;
+		config->redirect_dir = known[i].redirect;
+		return 0;
+	}
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		"redirect_dir=%s: write redirect_dir=on, off, follow or nofollow", value);
 }
 
 static int set_size(struct workspace_config *config, const char *value, struct error *err)
@@ -322,7 +339,8 @@ const struct config_option config_options[] = {
 	{"squash_to_gid", "GID", "everything belongs to this group", false, set_squash_to_gid},
 	{"pin", "hold", "how the commit is kept alive: its packs are held open", true, set_pin},
 	{"gitdir", "none", "the .git that the mount shows: none", true, set_gitdir},
-	{"redirect_dir", "off", "renaming a lower directory: off, EXDEV", false, set_redirect_dir},
+	{"redirect_dir", "on|off|follow|nofollow", "renaming a lower directory: on, or EXDEV",
+		false, set_redirect_dir},
 	{"size", "BYTES", "not in this version: refused", true, set_size},
 	{"inodes", "COUNT", "not in this version: refused", true, set_inodes},
 	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,

@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <git-overlayfs/log.h>
+
 #include "overlay/call.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/redirect.h"
 #include "util/cleanup.h"
 
 int check_name(const struct overlay *ov, const char *name)
@@ -28,6 +31,22 @@ int check_name(const struct overlay *ov, const char *name)
 
 /* --- the upper --- */
 
+static int probe_directory(struct overlay *ov, int fd, bool has_lowers, struct probe *probe)
+{
+	struct mark_set marks;
+	int r = upper_marks(fd, &marks);
+
+	if (r < 0)
+		return r;
+	probe->is_impure = marks.impure;
+	probe->has_redirect = marks.redirect && ov->redirect_dir != OVERLAY_REDIRECT_NOFOLLOW;
+	if (!has_lowers && !probe->has_redirect)
+		return 0;
+	r = upper_opaque_state(ov, fd, &marks);
+	probe->is_opaque = r == OPAQUE_YES;
+	return r < 0 ? r : 0;
+}
+
 /* What the attributes of an upper object tell. */
 static int probe_marks(
 	struct overlay *ov, const struct dir_hold *hold, const char *name, struct probe *probe)
@@ -35,7 +54,6 @@ static int probe_marks(
 	bool is_dir = S_ISDIR(probe->upper_st.st_mode);
 	bool has_lowers = hold->dir->dir->lowers.count > 0;
 	_cleanup_close_ int fd = -1;
-	char value[4];
 	int r;
 
 	/* An object that never was below, in a directory that never was: no marks. */
@@ -44,22 +62,15 @@ static int probe_marks(
 	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;
-	if (!is_dir) {
-		/*
-		 * Symlinks and special files cannot carry a user attribute, and a daemon
-		 * without rights over a file may not read one.
-		 */
-		r = upper_origin_ino(ov, fd, &probe->origin_ino);
-		probe->may_have_origin = r == -EACCES || !S_ISREG(probe->upper_st.st_mode);
-		return 0;
-	}
-	probe->is_impure = upper_get_mark(ov, fd, MARK_IMPURE, value, sizeof(value)) >= 0;
-	if (!has_lowers)
-		return 0;
-	r = upper_opaque_state(ov, fd);
-	if (r == OPAQUE_YES)
-		probe->is_hidden_below = true;
-	return r < 0 ? r : 0;
+	if (is_dir)
+		return probe_directory(ov, fd, has_lowers, probe);
+	/*
+	 * Symlinks and special files cannot carry a user attribute, and a daemon
+	 * without rights over a file may not read one.
+	 */
+	r = upper_origin_ino(ov, fd, &probe->origin_ino);
+	probe->may_have_origin = r == -EACCES || !S_ISREG(probe->upper_st.st_mode);
+	return 0;
 }
 
 int probe_upper(
@@ -102,18 +113,44 @@ static uint64_t upper_object_ino(
 	return ino_of_upper(probe->upper_st.st_ino);
 }
 
+/* Where the layers below have a directory of the upper: under its name, unless it moved. */
+static int read_redirect(
+	struct overlay *ov, const struct dir_hold *hold, const char *name, char **ret_redirect)
+{
+	_cleanup_close_ int fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
+	int r = fd < 0 ? fd : upper_redirect(ov, fd, ret_redirect);
+
+	if (r == -EIO)
+		log_warning("upper: redirect of '%s' makes no sense", name);
+	return r == -ENODATA ? 0 : r;
+}
+
+static int find_below(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,
+	struct node_spec *spec, struct stat *ret_st)
+{
+	int r = 0;
+
+	if (probe->has_redirect)
+		r = read_redirect(ov, hold, spec->name, &spec->redirect);
+	if (r < 0 || probe->is_opaque || (probe->is_hidden_below && !spec->redirect))
+		return r;
+	if (S_ISDIR(spec->type) || probe->may_have_origin)
+		r = lower_lookup(ov, hold->dir, spec->redirect ? spec->redirect : spec->name,
+			&spec->lowers, ret_st);
+	return r;
+}
+
 static int specify_upper(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,
 	struct node_spec *spec)
 {
 	struct stat lower_st = {0};
-	int r = 0;
+	int r;
 
 	spec->type = probe->upper_st.st_mode & S_IFMT;
 	spec->has_upper = true;
 	spec->is_impure = probe->is_impure;
 	spec->is_shared = !S_ISDIR(spec->type) && probe->upper_st.st_nlink > 1;
-	if (!probe->is_hidden_below && (S_ISDIR(spec->type) || probe->may_have_origin))
-		r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, &lower_st);
+	r = find_below(ov, hold, probe, spec, &lower_st);
 	if (r < 0)
 		return r;
 	spec->ino = upper_object_ino(probe, &spec->lowers, &lower_st);
@@ -160,7 +197,10 @@ static int lookup_held_as(struct overlay *ov, const struct dir_hold *hold, const
 		r = specify_upper(ov, hold, &probe, &spec);
 	else
 		r = specify_lower(ov, hold, &probe, &spec);
-	return r < 0 ? r : node_add(ov, &spec, ret_node);
+	if (r == 0)
+		r = node_add(ov, &spec, ret_node);
+	free(spec.redirect);
+	return r;
 }
 
 int lookup_node_held(

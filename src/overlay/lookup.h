@@ -13,7 +13,9 @@ enum upper_state {
 struct probe {
 	enum upper_state upper;
 	struct stat upper_st; /* of what stands there, storage ids */
-	bool is_hidden_below; /* a .wh.NAME stands beside it, or it is opaque */
+	bool is_hidden_below; /* a .wh.NAME stands beside it */
+	bool is_opaque;
+	bool has_redirect;
 	bool is_impure;
 	uint64_t origin_ino;  /* 0: none is marked */
 	bool may_have_origin; /* what it covers tells the number: it carries no mark */

@@ -2,10 +2,13 @@
 #include "overlay/lower.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "overlay/mark.h"
+#include "overlay/redirect.h"
+#include "util/cleanup.h"
 
 /*
  * Inode numbers: what lies below has bit 62 set, what is only in the upper has its own
@@ -43,11 +46,107 @@ static int lower_set_add(struct lower_set *set, struct lower_ref ref)
 	return 0;
 }
 
-/* Whether one of the directories above hides the name from those below it. */
-static int is_hidden_above(const struct lower_ref *dirs, size_t count, const char *name)
+/* --- one name on its way down --- */
+
+/*
+ * A directory that was renamed while its layer was an upper says where its parts further
+ * down are: under another name of the same parent, or at a path from the roots.
+ */
+struct descent {
+	struct overlay *ov;
+	const struct lower_set *dirs; /* the parent's; of a path the root's */
+	size_t since;		      /* the first of `dirs` that is asked for `target` */
+	char *target;		      /* a name, or a path that begins with '/' */
+	struct lower_set set;
+	struct stat st; /* of the topmost */
+};
+
+/* The part of the target that is `length` long and followed by `rest` more leads elsewhere. */
+static int retarget(struct descent *d, size_t length, size_t rest, const char *redirect)
 {
-	for (size_t i = 0; i < count; i++) {
-		int r = lower_has_aufs_whiteout(&dirs[i], name);
+	size_t total = strlen(d->target);
+	size_t prefix = redirect[0] == '/' ? 0 : total - rest - length;
+	char *target = NULL;
+
+	if (asprintf(&target, "%.*s%s%s", (int)prefix, d->target, redirect,
+		    d->target + total - rest) < 0)
+		return -ENOMEM;
+	free(d->target);
+	d->target = target;
+	return strlen(target) > REDIRECT_MAX ? -EIO : 0;
+}
+
+/*
+ * What a directory's own marks say about the layers further down: 1 when they have no
+ * say, else 0 and the target to ask them for.
+ */
+static int obey_marks(struct descent *d, const struct lower_ref *ref, size_t length, size_t rest)
+{
+	_cleanup_free_ char *redirect = NULL;
+	struct mark_set marks;
+	int r = ref->layer->has_whiteouts ? lower_marks(ref, &marks) : 0;
+
+	if (r < 0 || !ref->layer->has_whiteouts)
+		return r;
+	r = lower_opaque_state(ref, &marks);
+	if (r < 0 || r == OPAQUE_YES)
+		return r < 0 ? r : 1;
+	if (!marks.redirect || d->ov->redirect_dir == OVERLAY_REDIRECT_NOFOLLOW)
+		return 0;
+	r = lower_redirect(ref, &redirect);
+	return r == 0 ? retarget(d, length, rest, redirect) : r == -ENODATA ? 0 : r;
+}
+
+/* An object of one layer, unless a whiteout stands there: then 1. */
+static int find_in_layer(const struct lower_ref *dir, const char *name, struct lower_ref *ret_ref,
+	struct stat *ret_st)
+{
+	struct lower_ref ref = {.layer = dir->layer};
+	int r = layer_lookup(ref.layer, dir->node, name, &ref.node);
+
+	if (r < 0)
+		return r;
+	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, ret_st);
+	if (r == 0)
+		r = lower_is_whiteout(dir, &ref, ret_st);
+	if (r != 0)
+		layer_forget(ref.layer, ref.node, 1);
+	else
+		*ret_ref = ref;
+	return r;
+}
+
+/*
+ * Adds what was found at the end of the target; takes the reference. Returns 1 when layers
+ * further down have no say, 0 when they have.
+ */
+static int add_found(struct descent *d, struct lower_ref ref, const struct stat *st, size_t length)
+{
+	int r = 0;
+
+	/* A file below a directory ends the directory, as a whiteout does. */
+	if (d->set.count > 0 && !S_ISDIR(st->st_mode))
+		r = 1;
+	if (r == 0)
+		r = lower_set_add(&d->set, ref);
+	if (r != 0) {
+		layer_forget(ref.layer, ref.node, 1);
+		return r;
+	}
+	if (d->set.count == 1) {
+		d->st = *st;
+		d->st.st_ino = ino_of_lower(d->ov, ref.layer, st->st_ino);
+	}
+	return S_ISDIR(st->st_mode) ? obey_marks(d, &ref, length, 0) : 1;
+}
+
+/* --- by name --- */
+
+/* Whether one of the directories above hides the name from those below it. */
+static int is_hidden_above(const struct descent *d, size_t count)
+{
+	for (size_t i = d->since; i < count; i++) {
+		int r = lower_has_aufs_whiteout(&d->dirs->refs[i], d->target);
 
 		if (r)
 			return r;
@@ -55,64 +154,135 @@ static int is_hidden_above(const struct lower_ref *dirs, size_t count, const cha
 	return 0;
 }
 
-/*
- * Adds what stands under the name in one layer. Returns 1 when layers further down have
- * no say, 0 when they have.
- */
-static int add_from_layer(struct overlay *ov, const struct lower_ref *dirs, size_t i,
-	const char *name, struct lower_set *set, struct stat *ret_st)
+static int add_by_name(struct descent *d, size_t i)
 {
-	struct lower_ref ref = {.layer = dirs[i].layer};
+	const struct lower_ref *dir = &d->dirs->refs[i];
+	struct lower_ref ref;
 	struct stat st;
-	int r = layer_lookup(ref.layer, dirs[i].node, name, &ref.node);
+	int r;
 
-	if (r < 0)
+	if (dir->layer->has_whiteouts &&
+		strncmp(d->target, WHITEOUT_PREFIX, WHITEOUT_PREFIX_LEN) == 0)
+		return 0;
+	r = find_in_layer(dir, d->target, &ref, &st);
+	if (r != 0)
 		return r == -ENOENT ? 0 : r;
-	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, &st);
+	r = is_hidden_above(d, i);
 	if (r == 0)
-		r = lower_is_whiteout(&dirs[i], &ref, &st);
-	if (r == 0)
-		r = is_hidden_above(dirs, i, name);
-	/* A file below a directory ends the directory, as a whiteout does. */
-	if (r == 0 && set->count > 0 && !S_ISDIR(st.st_mode))
-		r = 1;
-	if (r == 0)
-		r = lower_set_add(set, ref);
-	if (r != 0) {
-		layer_forget(ref.layer, ref.node, 1);
-		return r;
-	}
-	if (set->count == 1) {
-		*ret_st = st;
-		ret_st->st_ino = ino_of_lower(ov, ref.layer, st.st_ino);
-	}
-	if (!S_ISDIR(st.st_mode))
-		return 1;
-	r = lower_opaque_state(&ref);
-	return r < 0 ? r : r == OPAQUE_YES;
+		return add_found(d, ref, &st, strlen(d->target));
+	layer_forget(ref.layer, ref.node, 1);
+	return r;
 }
 
-int lower_lookup(struct overlay *ov, struct node *dir, const char *name, struct lower_set *ret_set,
-	struct stat *ret_st)
+/* --- by path --- */
+
+/* The next component of the target, of which `rest` bytes are still to go. */
+static size_t next_component(const struct descent *d, size_t rest, char name[NAME_MAX + 1])
 {
-	const struct lower_set *dirs = &dir->dir->lowers;
-	bool is_reserved = strncmp(name, WHITEOUT_PREFIX, WHITEOUT_PREFIX_LEN) == 0;
-	struct lower_set set = {0};
+	const char *start = d->target + strlen(d->target) - rest + 1;
+	size_t length = strcspn(start, "/");
 
-	for (size_t i = 0; i < dirs->count; i++) {
-		int r;
+	memcpy(name, start, length);
+	name[length] = '\0';
+	return length;
+}
 
-		if (is_reserved && dirs->refs[i].layer->has_whiteouts)
-			continue;
-		r = add_from_layer(ov, dirs->refs, i, name, &set, ret_st);
-		if (r < 0) {
-			lower_set_release(&set);
-			return r;
-		}
-		if (r > 0)
-			break;
+/*
+ * One component of a path in one layer: *at becomes the object. Returns 0 or -errno, 1 when
+ * the path ends here; *ret_ends is set when layers further down have no say.
+ */
+static int enter(struct descent *d, struct lower_ref *at, size_t *rest, bool *ret_ends)
+{
+	char name[NAME_MAX + 1];
+	size_t length = next_component(d, *rest, name);
+	struct lower_ref ref;
+	struct stat st;
+	int r = lower_has_aufs_whiteout(at, name);
+
+	if (r > 0)
+		*ret_ends = true;
+	if (r >= 0)
+		r = find_in_layer(at, name, &ref, &st);
+	if (r != 0) {
+		*ret_ends |= r > 0;
+		return r == -ENOENT ? 1 : r;
 	}
-	*ret_set = set;
+	*rest -= length + 1;
+	if (*rest == 0 || !S_ISDIR(st.st_mode)) {
+		r = *rest == 0 ? add_found(d, ref, &st, length) : 1;
+		if (*rest > 0)
+			layer_forget(ref.layer, ref.node, 1);
+		*ret_ends |= r > 0;
+		return r < 0 ? r : 1;
+	}
+	layer_forget(at->layer, at->node, 1);
+	*at = ref;
+	r = obey_marks(d, &ref, length, *rest);
+	*ret_ends |= r > 0;
+	return r < 0 ? r : 0;
+}
+
+static int add_by_path(struct descent *d, size_t i)
+{
+	struct layer *layer = d->dirs->refs[i].layer;
+	struct lower_ref at = {layer, layer_root(layer)};
+	size_t rest = strlen(d->target);
+	bool ends = false;
+	int r = 0;
+
+	while (r == 0)
+		r = enter(d, &at, &rest, &ends);
+	layer_forget(at.layer, at.node, 1);
+	return r < 0 ? r : ends;
+}
+
+/* --- all the way --- */
+
+/* The directories to ask after a redirect, from the layer below `layer` on. */
+static size_t go_on_below(struct descent *d, const struct layer *layer)
+{
+	size_t i = 0;
+
+	if (d->target[0] == '/')
+		d->dirs = &d->ov->root->dir->lowers;
+	while (i < d->dirs->count && d->dirs->refs[i].layer->index <= layer->index)
+		i++;
+	return i;
+}
+
+static int descend(struct descent *d)
+{
+	size_t i = 0;
+	int r = 0;
+
+	if (d->target[0] == '/')
+		d->dirs = &d->ov->root->dir->lowers;
+	while (r == 0 && i < d->dirs->count) {
+		const struct layer *layer = d->dirs->refs[i].layer;
+		const char *target = d->target;
+
+		r = target[0] == '/' ? add_by_path(d, i) : add_by_name(d, i);
+		i++;
+		if (d->target != target)
+			d->since = i = go_on_below(d, layer);
+	}
+	return r;
+}
+
+int lower_lookup(struct overlay *ov, struct node *dir, const char *target,
+	struct lower_set *ret_set, struct stat *ret_st)
+{
+	struct descent d = {.ov = ov, .dirs = &dir->dir->lowers, .target = strdup(target)};
+	int r = d.target ? descend(&d) : -ENOMEM;
+
+	free(d.target);
+	if (r < 0) {
+		lower_set_release(&d.set);
+		return r;
+	}
+	*ret_set = d.set;
+	if (d.set.count > 0)
+		*ret_st = d.st;
 	return 0;
 }
 

@@ -9,11 +9,12 @@ uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint6
 uint64_t ino_of_upper(uint64_t ino);
 
 /*
- * What the lower layers of a directory show under a name, as if there were no upper: an
- * empty set when nothing. For a directory all the layers that take part in it, else one.
- * *ret_st is the topmost object's, container ids, with the overlay's inode number.
+ * What the lower layers show under a name of a directory, or at the path from their roots
+ * that a redirect gives ('/' first): as if there were no upper, an empty set when nothing.
+ * For a directory all the layers that take part in it, else one. *ret_st is the topmost
+ * object's, container ids, with the overlay's inode number; untouched without one.
  */
-int lower_lookup(struct overlay *ov, struct node *dir, const char *name, struct lower_set *ret_set,
-	struct stat *ret_st);
+int lower_lookup(struct overlay *ov, struct node *dir, const char *target,
+	struct lower_set *ret_set, struct stat *ret_st);
 /* Whether the name would show if the upper had nothing there. 1, 0 or -errno. */
 int lower_is_visible(struct overlay *ov, struct node *dir, const char *name);

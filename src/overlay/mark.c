@@ -51,9 +51,47 @@ static bool is_absent(ssize_t r)
 	return r == -ENODATA || r == -EOPNOTSUPP || r == -EPERM || r == -EACCES;
 }
 
+#define NAMES_MAX 1024 /* a longer list of attributes is asked for one by one */
+
+static void note_mark(struct mark_set *marks, const char *name)
+{
+	for (size_t i = 0; i < PREFIX_COUNT; i++) {
+		size_t length = strlen(prefixes[i]);
+
+		if (strncmp(name, prefixes[i], length) != 0)
+			continue;
+		marks->opaque |= strcmp(name + length, MARK_OPAQUE) == 0;
+		marks->impure |= strcmp(name + length, MARK_IMPURE) == 0;
+		marks->redirect |= strcmp(name + length, MARK_REDIRECT) == 0;
+	}
+}
+
+/* `size` is what listing the names returned. */
+static int marks_from_list(const char *names, ssize_t size, struct mark_set *ret_marks)
+{
+	struct mark_set marks = {0};
+
+	if (size == -ERANGE)
+		marks = (struct mark_set){true, true, true};
+	else if (size < 0 && !is_absent(size))
+		return (int)size;
+	for (const char *p = names; p < names + size; p += strlen(p) + 1)
+		note_mark(&marks, p);
+	*ret_marks = marks;
+	return 0;
+}
+
 /* --- lower layers --- */
 
-static ssize_t lower_get_mark(const struct lower_ref *ref, const char *mark, char *buf, size_t size)
+int lower_marks(const struct lower_ref *ref, struct mark_set *ret_marks)
+{
+	char names[NAMES_MAX];
+	ssize_t size = layer_listxattr(ref->layer, ref->node, names, sizeof(names));
+
+	return marks_from_list(names, size, ret_marks);
+}
+
+ssize_t lower_get_mark(const struct lower_ref *ref, const char *mark, char *buf, size_t size)
 {
 	for (size_t i = 0; i < PREFIX_COUNT; i++) {
 		char name[XATTR_NAME_SIZE];
@@ -102,15 +140,14 @@ static int lower_has_name(const struct lower_ref *dir, const char *name)
 	return 1;
 }
 
-int lower_opaque_state(const struct lower_ref *dir)
+int lower_opaque_state(const struct lower_ref *dir, const struct mark_set *marks)
 {
 	char value[4];
-	ssize_t r;
+	ssize_t r = -ENODATA;
 	int state;
 
-	if (!dir->layer->has_whiteouts)
-		return OPAQUE_NO;
-	r = lower_get_mark(dir, MARK_OPAQUE, value, sizeof(value));
+	if (marks->opaque)
+		r = lower_get_mark(dir, MARK_OPAQUE, value, sizeof(value));
 	if (r < 0 && r != -ENODATA)
 		return (int)r;
 	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);
@@ -190,12 +227,22 @@ static int upper_has_name(int dir_fd, const char *name)
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-int upper_opaque_state(struct overlay *ov, int dir_fd)
+int upper_marks(int fd, struct mark_set *ret_marks)
+{
+	char names[NAMES_MAX];
+	ssize_t size = call_listxattr(fd, names, sizeof(names));
+
+	return marks_from_list(names, size, ret_marks);
+}
+
+int upper_opaque_state(struct overlay *ov, int dir_fd, const struct mark_set *marks)
 {
 	char value[4];
-	ssize_t r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
+	ssize_t r = -ENODATA;
 	int state;
 
+	if (marks->opaque)
+		r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
 	if (r < 0 && r != -ENODATA)
 		return (int)r;
 	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);

@@ -18,6 +18,7 @@
 #define MARK_OPAQUE   "opaque"
 #define MARK_IMPURE   "impure"
 #define MARK_WHITEOUT "whiteout"
+#define MARK_REDIRECT "redirect"
 #define MARK_INO      "git-overlayfs.ino"
 #define MARK_ROOT     "git-overlayfs.root" /* the root has taken its attributes */
 
@@ -27,20 +28,29 @@ enum opaque_state {
 	OPAQUE_XATTR_WHITEOUTS, /* "x": not opaque, but has whiteouts in xattr form */
 };
 
+/* Which marks an object has, in whatever prefix: asked once, so that most need no second look. */
+struct mark_set {
+	bool opaque, impure, redirect;
+};
+
 /* --- lower layers --- */
 /* Whether the object is a whiteout in native or xattr form. 1, 0 or -errno. */
 int lower_is_whiteout(
 	const struct lower_ref *parent, const struct lower_ref *ref, const struct stat *st);
+int lower_marks(const struct lower_ref *ref, struct mark_set *ret_marks);
+/* Reads a mark of any prefix; its length, 0 when it does not fit, or -ENODATA. */
+ssize_t lower_get_mark(const struct lower_ref *ref, const char *mark, char *buf, size_t size);
 /* An enum opaque_state or -errno. */
-int lower_opaque_state(const struct lower_ref *dir);
+int lower_opaque_state(const struct lower_ref *dir, const struct mark_set *marks);
 /* Whether .wh.NAME stands in the directory. 1, 0 or -errno. */
 int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name);
 
 /* --- the upper; dir_fd is the upper directory --- */
 int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st);
-int upper_opaque_state(struct overlay *ov, int dir_fd);
+int upper_marks(int fd, struct mark_set *ret_marks);
+int upper_opaque_state(struct overlay *ov, int dir_fd, const struct mark_set *marks);
 int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name);
-/* Reads a mark of any prefix; its length or -ENODATA. */
+/* Reads a mark of any prefix; its length, 0 when it does not fit, or -ENODATA. */
 ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value);
 /* The inode number from before a copy-up: 0, or -ENODATA without one, -EACCES where none can be

@@ -25,6 +25,7 @@ static void node_dir_free(struct overlay *ov, struct node_dir *dir)
 	fdcache_drop(ov->fds, &dir->upper_fd);
 	rwlock_destroy(&dir->lock);
 	lower_set_release(&dir->lowers);
+	free(dir->redirect);
 	free(dir);
 }
 
@@ -48,6 +49,7 @@ static struct node_dir *node_dir_new(struct node_spec *spec)
 	fdcache_entry_init(&dir->upper_fd);
 	dir->lowers = spec->lowers;
 	spec->lowers = (struct lower_set){0};
+	dir->redirect = steal_ptr(&spec->redirect);
 	atomic_init(&dir->is_impure, spec->is_impure);
 	return dir;
 }
@@ -169,6 +171,17 @@ struct node *node_find(struct overlay *ov, struct node *parent, const char *name
 	}
 	mutex_unlock(&ov->table);
 	return node;
+}
+
+void node_set_redirect(struct overlay *ov, struct node *dir, char *redirect)
+{
+	char *old;
+
+	mutex_lock(&ov->table);
+	old = dir->dir->redirect;
+	dir->dir->redirect = redirect;
+	mutex_unlock(&ov->table);
+	free(old);
 }
 
 void node_remember(struct overlay *ov, struct node *node, uint64_t count)

@@ -19,7 +19,8 @@ struct node_spec {
 	/* The object has further names: it is found by its inode number. */
 	bool is_shared;
 	struct lower_set lowers;
-	uint64_t id; /* 0: any that is free */
+	char *redirect; /* of a directory; taken over where it is used, then NULL */
+	uint64_t id;	/* 0: any that is free */
 };
 
 /*
@@ -35,6 +36,9 @@ struct node *node_get(struct overlay *ov, uint64_t id);
 struct node *node_find(struct overlay *ov, struct node *parent, const char *name);
 void node_ref(struct overlay *ov, struct node *node);
 void node_put(struct overlay *ov, struct node *node); /* NULL is fine */
+
+/* The mark of an upper directory. Takes the string over. */
+void node_set_redirect(struct overlay *ov, struct node *dir, char *redirect);
 
 /* The kernel's references. */
 void node_remember(struct overlay *ov, struct node *node, uint64_t count);

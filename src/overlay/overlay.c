@@ -88,14 +88,16 @@ static int adopt_root(struct overlay *ov, const struct lower_ref *top)
 
 static int read_root_marks(struct overlay *ov, struct node_spec *spec, struct stat *ret_st)
 {
-	char value[4];
+	struct mark_set marks;
 	int r = call_fstat(ov->upper_fd, ret_st);
 
+	if (r == 0)
+		r = upper_marks(ov->upper_fd, &marks);
 	if (r < 0)
 		return r;
 	spec->has_upper = true;
-	spec->is_impure = upper_get_mark(ov, ov->upper_fd, MARK_IMPURE, value, sizeof(value)) >= 0;
-	return upper_opaque_state(ov, ov->upper_fd);
+	spec->is_impure = marks.impure;
+	return upper_opaque_state(ov, ov->upper_fd, &marks);
 }
 
 /* The roots of all layers, down to an opaque one. */
@@ -106,10 +108,15 @@ static int collect_roots(struct overlay *ov, struct lower_set *set)
 		return -ENOMEM;
 	for (size_t i = 0; i < ov->layer_count; i++) {
 		struct lower_ref *ref = &set->refs[set->count++];
+		struct mark_set marks;
 		int r;
 
 		*ref = (struct lower_ref){ov->layers[i], layer_root(ov->layers[i])};
-		r = lower_opaque_state(ref);
+		if (!ref->layer->has_whiteouts)
+			continue;
+		r = lower_marks(ref, &marks);
+		if (r == 0)
+			r = lower_opaque_state(ref, &marks);
 		if (r < 0)
 			return r;
 		if (r == OPAQUE_YES)
@@ -186,6 +193,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->xattr_prefix = config->trusted_xattrs ? "trusted.overlay." : "user.overlay.";
 	ov->aufs_whiteouts = config->aufs_whiteouts;
 	ov->is_volatile = config->is_volatile;
+	ov->redirect_dir = config->redirect_dir;
 	ov->own_uid = geteuid();
 	ov->own_gid = getegid();
 	ov->fds = fdcache_shared();

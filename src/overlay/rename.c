@@ -9,6 +9,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/redirect.h"
 #include "overlay/remove.h"
 #include "util/cleanup.h"
 
@@ -33,10 +34,15 @@ struct renaming {
 
 /* --- what may be --- */
 
-/* A directory that has parts below cannot move without a redirect. */
-static bool can_move(const struct node *node)
+/* A directory that has parts below must say where they are. */
+static bool is_merged(const struct node *node)
 {
-	return !node_is_dir(node) || node->dir->lowers.count == 0;
+	return node_is_dir(node) && node->dir->lowers.count > 0;
+}
+
+static bool can_move(const struct renaming *rn, const struct node *node)
+{
+	return !is_merged(node) || rn->ov->redirect_dir == OVERLAY_REDIRECT_ON;
 }
 
 static int check_types(const struct renaming *rn)
@@ -46,7 +52,7 @@ static int check_types(const struct renaming *rn)
 	if (rn->flags & RENAME_EXCHANGE) {
 		if (!to)
 			return -ENOENT;
-		return can_move(from) && can_move(to) ? 0 : -EXDEV;
+		return can_move(rn, from) && can_move(rn, to) ? 0 : -EXDEV;
 	}
 	if (to && rn->flags & RENAME_NOREPLACE)
 		return -EEXIST;
@@ -54,7 +60,7 @@ static int check_types(const struct renaming *rn)
 		return -ENOTDIR;
 	if (to && !node_is_dir(from) && node_is_dir(to))
 		return -EISDIR;
-	return can_move(from) ? 0 : -EXDEV;
+	return can_move(rn, from) ? 0 : -EXDEV;
 }
 
 static int check_topology(const struct renaming *rn)
@@ -149,11 +155,17 @@ static int probe_place(struct renaming *rn, struct place *place)
 
 /* --- doing it --- */
 
-/* A directory that lands on a name which has something below must not merge with it. */
-static int make_opaque(struct renaming *rn, const struct place *source, const struct place *target)
+/*
+ * A directory that lands on a name which has something below must not merge with it, and one
+ * that leaves its own parts below says where they are.
+ */
+static int settle_below(struct renaming *rn, const struct place *source, const struct place *target)
 {
 	_cleanup_close_ int fd = -1;
 
+	if (is_merged(source->node))
+		return redirect_leave(rn->ov, source->node, source->hold->pin.fd, source->name,
+			source->dir == target->dir);
 	if (!node_is_dir(source->node) || !target->is_below)
 		return 0;
 	fd = call_openat(source->hold->pin.fd, source->name, O_PATH | O_NOFOLLOW, 0);
@@ -162,10 +174,10 @@ static int make_opaque(struct renaming *rn, const struct place *source, const st
 
 static int exchange(struct renaming *rn)
 {
-	int r = make_opaque(rn, &rn->from, &rn->to);
+	int r = settle_below(rn, &rn->from, &rn->to);
 
 	if (r == 0)
-		r = make_opaque(rn, &rn->to, &rn->from);
+		r = settle_below(rn, &rn->to, &rn->from);
 	if (r == 0)
 		r = call_renameat2(rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd,
 			rn->to.name, RENAME_EXCHANGE);
@@ -232,7 +244,7 @@ static int move(struct renaming *rn)
 	int r = prepare_target(rn);
 
 	if (r == 0)
-		r = make_opaque(rn, &rn->from, &rn->to);
+		r = settle_below(rn, &rn->from, &rn->to);
 	if (r < 0)
 		return r;
 	if (is_over_whiteout && node_is_dir(rn->from.node))

@@ -59,6 +59,7 @@ struct node_dir {
 	struct fdcache_entry upper_fd;
 	struct lower_set lowers; /* immutable after lookup */
 	_Atomic bool is_impure;	 /* holds copied-up objects under new names */
+	char *redirect; /* protected by table: what the layers below know it by, see redirect.h */
 };
 
 struct node {
@@ -111,6 +112,7 @@ struct overlay {
 	bool aufs_whiteouts;
 	bool writes_aufs; /* device nodes cannot be made here */
 	bool is_volatile;
+	enum overlay_redirect redirect_dir;
 	uint32_t own_uid, own_gid; /* what a new object belongs to by itself */
 
 	struct fdcache *fds;

@@ -208,6 +208,21 @@ static int open_layer(struct daemon *daemon, size_t index, const struct layer_pl
 	return error_prefix(err, "%s", spec->path);
 }
 
+/* What the other overlays that read podman's storage cannot follow is not written there. */
+static enum overlay_redirect redirect_dir(const struct workspace_config *config)
+{
+	switch (config->redirect_dir) {
+	case CONFIG_REDIRECT_ON:
+		return OVERLAY_REDIRECT_ON;
+	case CONFIG_REDIRECT_FOLLOW:
+		return OVERLAY_REDIRECT_FOLLOW;
+	case CONFIG_REDIRECT_NOFOLLOW:
+		return OVERLAY_REDIRECT_NOFOLLOW;
+	default:
+		return config->aufs_whiteouts ? OVERLAY_REDIRECT_FOLLOW : OVERLAY_REDIRECT_ON;
+	}
+}
+
 int daemon_open(struct daemon *daemon, const struct places *places, struct error *err)
 {
 	const struct workspace_config *config = daemon->request->config;
@@ -219,6 +234,7 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.trusted_xattrs = wants_trusted_marks(daemon),
 		.aufs_whiteouts = config->aufs_whiteouts,
 		.is_volatile = config->is_volatile,
+		.redirect_dir = redirect_dir(config),
 		.adopts_root = !config->upper,
 	};
 	_cleanup_free_ struct layer **layers = calloc(places->count, sizeof(struct layer *));

@@ -50,6 +50,7 @@ void fixture_mount(struct fixture *fx)
 		.upper_fd = fx->read_only ? -1 : fx->upper_fd,
 		.work_fd = fx->read_only ? -1 : fx->work_fd,
 		.aufs_whiteouts = fx->aufs_whiteouts,
+		.redirect_dir = fx->redirect_dir,
 		.trusted_xattrs = fx->trusted_xattrs,
 		.is_volatile = true,
 		.adopts_root = fx->adopts_root,

@@ -23,6 +23,7 @@ struct fixture {
 	struct mem_tree *trees[FIXTURE_LAYERS_MAX]; /* topmost first; filled by the test */
 	size_t tree_count;
 	struct idmap ids;
+	enum overlay_redirect redirect_dir;
 	bool read_only, aufs_whiteouts, trusted_xattrs, adopts_root;
 	char dir[64]; /* holds upper/ and work/ */
 	int upper_fd, work_fd;

@@ -117,6 +117,7 @@ static void every_value_arrives(void **state)
 		CONFIG_ORIGIN_COMMAND);
 	assert_int_equal(config.layer_count, 2);
 	assert_string_equal(config.layers[0].subdir, "c");
+	assert_int_equal(config.redirect_dir, CONFIG_REDIRECT_FOLLOW);
 	assert_true(config.owner_is_set);
 	assert_int_equal(config.owner_uid, 5);
 	assert_int_equal(config.owner_gid, 6);
@@ -185,7 +186,7 @@ static void refused_with_a_hint(void **state)
 		{"inodes=5", CONFIG_ORIGIN_COMMAND, "this version cannot"},
 		{"pin=ref", CONFIG_ORIGIN_COMMAND, "this version cannot"},
 		{"gitdir=full", CONFIG_ORIGIN_COMMAND, "this version cannot"},
-		{"redirect_dir=on", CONFIG_ORIGIN_COMMAND, "this version cannot"},
+		{"redirect_dir=maybe", CONFIG_ORIGIN_COMMAND, "redirect_dir=maybe"},
 		{"metacopy=on", CONFIG_ORIGIN_COMMAND, "unknown option 'metacopy'"},
 		{"seccomp=maybe", CONFIG_ORIGIN_COMMAND, "seccomp=maybe"},
 		{"id=../x", CONFIG_ORIGIN_COMMAND, "id=../x"},
