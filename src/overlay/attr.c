@@ -159,10 +159,13 @@ ssize_t overlay_readlink(struct overlay *ov, uint64_t id, char *buf, size_t size
 
 int overlay_statfs(struct overlay *ov, struct statvfs *ret_st)
 {
+	int r;
+
 	if (ov->upper_fd < 0)
 		return layer_statfs(ov->layers[0], ret_st);
-	if (fstatvfs(ov->upper_fd, ret_st) < 0)
-		return -errno;
+	r = call_fstatvfs(ov->upper_fd, ret_st);
+	if (r < 0)
+		return r;
 	if (ov->aufs_whiteouts)
 		ret_st->f_namemax -= WHITEOUT_PREFIX_LEN;
 	return 0;

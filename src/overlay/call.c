@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -19,8 +21,7 @@ static void proc_path(char path[PROC_PATH_MAX], int fd)
 	snprintf(path, PROC_PATH_MAX, "/proc/self/fd/%d", fd);
 }
 
-/* Must come directly behind the call. */
-static ssize_t traced(const char *call, int fd, const char *name, ssize_t r)
+static ssize_t trace(const char *call, int fd, const char *name, ssize_t r)
 {
 	if (r < 0)
 		r = -errno;
@@ -28,14 +29,36 @@ static ssize_t traced(const char *call, int fd, const char *name, ssize_t r)
 	return r;
 }
 
+/*
+ * Tests build this file once more with CALL_GATED, and say at each call whether it may be
+ * made: where not, they set errno. See tests/unit/fault.h.
+ */
+#ifdef CALL_GATED
+bool call_gate(const char *call);
+#else
+#define call_gate(call) true
+#endif
+
+/* No program expects EINTR from a call on files: what a signal interrupted is made again. */
+#define traced(call, fd, name, expression)                        \
+	({                                                        \
+		ssize_t r_;                                       \
+                                                                  \
+		do                                                \
+			r_ = call_gate(call) ? (expression) : -1; \
+		while (r_ < 0 && errno == EINTR);                 \
+		trace(call, fd, name, r_);                        \
+	})
+
 int call_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
-	int fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
+	int fd = (int)traced("openat", dir_fd, name, openat(dir_fd, name, flags | O_CLOEXEC, mode));
 
 	/* Directories that are open for speed alone make room. */
-	if (fd < 0 && fdcache_make_room(errno))
-		fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
-	return (int)traced("openat", dir_fd, name, fd);
+	if (fd < 0 && fdcache_make_room(-fd))
+		fd = (int)traced(
+			"openat", dir_fd, name, openat(dir_fd, name, flags | O_CLOEXEC, mode));
+	return fd;
 }
 
 int call_reopen(int fd, int flags)
@@ -67,18 +90,35 @@ ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size)
 	return traced("readlinkat", dir_fd, name, readlinkat(dir_fd, name, buf, size));
 }
 
+/* 0 and the stream, or -1. */
+static int new_stream(int fd, DIR **ret_stream)
+{
+	*ret_stream = fdopendir(fd);
+	return *ret_stream ? 0 : -1;
+}
+
 int call_opendir(int dir_fd, DIR **ret_stream)
 {
-	int fd = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	int r, fd = call_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)
 		return fd;
-	*ret_stream = fdopendir(fd);
-	if (!*ret_stream) {
+	r = (int)traced("fdopendir", fd, "", new_stream(fd, ret_stream));
+	if (r < 0)
 		close(fd);
-		return -ENOMEM;
-	}
-	return 0;
+	return r;
+}
+
+static int next_entry(DIR *stream, struct dirent **ret_entry)
+{
+	errno = 0;
+	*ret_entry = readdir(stream);
+	return *ret_entry ? 1 : errno ? -1 : 0;
+}
+
+int call_readdir(DIR *stream, struct dirent **ret_entry)
+{
+	return (int)traced("readdir", dirfd(stream), "", next_entry(stream, ret_entry));
 }
 
 int call_mkdirat(int dir_fd, const char *name, mode_t mode)
@@ -145,6 +185,51 @@ int call_fsync(int fd, int data_only)
 {
 	return (int)traced("fsync", fd, "", data_only ? fdatasync(fd) : fsync(fd));
 }
+
+int call_syncfs(int fd)
+{
+	return (int)traced("syncfs", fd, "", syncfs(fd));
+}
+
+int call_fstatvfs(int fd, struct statvfs *ret_st)
+{
+	return (int)traced("fstatvfs", fd, "", fstatvfs(fd, ret_st));
+}
+
+/* --- content --- */
+
+ssize_t call_pread(int fd, void *buf, size_t size, off_t offset)
+{
+	return traced("pread", fd, "", pread(fd, buf, size, offset));
+}
+
+ssize_t call_pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+	return traced("pwrite", fd, "", pwrite(fd, buf, size, offset));
+}
+
+off_t call_lseek(int fd, off_t offset, int whence)
+{
+	return traced("lseek", fd, "", lseek(fd, offset, whence));
+}
+
+int call_fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	return (int)traced("fallocate", fd, "", fallocate(fd, mode, offset, length));
+}
+
+int call_clone(int in, int out)
+{
+	return (int)traced("clone", out, "", ioctl(out, FICLONE, in));
+}
+
+ssize_t call_copy_range(int in, off_t in_offset, int out, off_t out_offset, size_t size)
+{
+	return traced("copy_file_range", out, "",
+		copy_file_range(in, &in_offset, out, &out_offset, size, 0));
+}
+
+/* --- extended attributes --- */
 
 ssize_t call_getxattr(int fd, const char *name, void *buf, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The system calls on the upper and the work directory, one traced wrapper each. They
- * return what the call returns, or -errno. Nothing else in src/overlay
+ * return what the call returns, or -errno, but never -EINTR. Nothing else in src/overlay
  * touches the file system.
  *
  * `fd` of the calls by descriptor may be O_PATH: they go by AT_EMPTY_PATH where the
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 
 int call_openat(int dir_fd, const char *name, int flags, mode_t mode);
@@ -26,6 +27,8 @@ ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size);
 
 /* A stream of its own over a directory that may be O_PATH. */
 int call_opendir(int dir_fd, DIR **ret_stream);
+/* 1 and the next entry, 0 at the end. */
+int call_readdir(DIR *stream, struct dirent **ret_entry);
 
 int call_mkdirat(int dir_fd, const char *name, mode_t mode);
 int call_mknodat(int dir_fd, const char *name, mode_t mode, dev_t rdev);
@@ -40,6 +43,16 @@ int call_chmod(int fd, mode_t mode);
 int call_utimens(int fd, const struct timespec times[2]);
 int call_ftruncate(int fd, off_t size);
 int call_fsync(int fd, int data_only);
+int call_syncfs(int fd);
+int call_fstatvfs(int fd, struct statvfs *ret_st);
+
+ssize_t call_pread(int fd, void *buf, size_t size, off_t offset);
+ssize_t call_pwrite(int fd, const void *buf, size_t size, off_t offset);
+off_t call_lseek(int fd, off_t offset, int whence);
+int call_fallocate(int fd, int mode, off_t offset, off_t length);
+/* All of `in` becomes the content of `out`, shared on disk: FICLONE. */
+int call_clone(int in, int out);
+ssize_t call_copy_range(int in, off_t in_offset, int out, off_t out_offset, size_t size);
 
 ssize_t call_getxattr(int fd, const char *name, void *buf, size_t size);
 ssize_t call_listxattr(int fd, char *buf, size_t size);

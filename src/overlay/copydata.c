@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "overlay/call.h"
 #include "util/cleanup.h"
 
 #define CHUNK (1u << 20)
@@ -15,12 +14,10 @@
 static int write_all(int fd, const char *data, size_t size, off_t offset)
 {
 	while (size > 0) {
-		ssize_t n = pwrite(fd, data, size, offset);
+		ssize_t n = call_pwrite(fd, data, size, offset);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		data += n;
 		size -= (size_t)n;
 		offset += n;
@@ -35,13 +32,11 @@ static int copy_by_hand(int in, int out, off_t offset, uint64_t size)
 	if (!buf)
 		return -ENOMEM;
 	while (size > 0) {
-		ssize_t n = pread(in, buf, size < CHUNK ? size : CHUNK, offset);
+		ssize_t n = call_pread(in, buf, size < CHUNK ? size : CHUNK, offset);
 		int r;
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		/* Shorter than it said: the layer changed behind our back, or lies. */
 		if (n == 0)
 			return -EIO;
@@ -57,11 +52,8 @@ static int copy_by_hand(int in, int out, off_t offset, uint64_t size)
 static int copy_range(int in, int out, off_t offset, uint64_t size)
 {
 	while (size > 0) {
-		off_t from = offset, to = offset;
-		ssize_t n = copy_file_range(in, &from, out, &to, size, 0);
+		ssize_t n = call_copy_range(in, offset, out, offset, size);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		/* Other file systems, old kernels, a file that ends early: the plain way tells. */
 		if (n <= 0)
 			return copy_by_hand(in, out, offset, size);
@@ -77,17 +69,17 @@ static int copy_extents(int in, int out, uint64_t size)
 	uint64_t end = 0;
 
 	while (end < size) {
-		off_t start = lseek(in, (off_t)end, SEEK_DATA);
+		off_t start = call_lseek(in, (off_t)end, SEEK_DATA);
 		off_t hole;
 		int r;
 
-		if (start < 0 && errno == ENXIO)
+		if (start == -ENXIO)
 			return 0;
 		if (start < 0)
 			return copy_range(in, out, (off_t)end, size - end);
 		if ((uint64_t)start >= size)
 			return 0;
-		hole = lseek(in, start, SEEK_HOLE);
+		hole = call_lseek(in, start, SEEK_HOLE);
 		end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
 		r = copy_range(in, out, start, end - (uint64_t)start);
 		if (r < 0)
@@ -98,13 +90,16 @@ static int copy_extents(int in, int out, uint64_t size)
 
 int copy_data(const struct layer_file *file, uint64_t size, int out_fd)
 {
+	int r;
+
 	if (size > file->size)
 		size = file->size;
-	if (ftruncate(out_fd, (off_t)size) < 0)
-		return -errno;
+	r = call_ftruncate(out_fd, (off_t)size);
+	if (r < 0)
+		return r;
 	if (file->fd < 0)
 		return write_all(out_fd, file->data, size, 0);
-	if (size == file->size && ioctl(out_fd, FICLONE, file->fd) == 0)
+	if (size == file->size && call_clone(file->fd, out_fd) == 0)
 		return 0;
 	return copy_extents(file->fd, out_fd, size);
 }

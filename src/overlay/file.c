@@ -164,23 +164,18 @@ ssize_t overlay_read(
 	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset)
 {
 	int fd = overlay_file_upper_fd(file);
-	ssize_t n;
 
 	if (fd < 0)
 		return layer_file_pread(&file->lower, buf, size, offset);
-	n = pread(fd, buf, size, offset);
-	return n < 0 ? -errno : n;
+	return call_pread(fd, buf, size, offset);
 }
 
 ssize_t overlay_write(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
 {
-	ssize_t n;
-
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
-	n = pwrite(file->fd, buf, size, offset);
-	return n < 0 ? -errno : n;
+	return call_pwrite(file->fd, buf, size, offset);
 }
 
 int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only)
@@ -195,7 +190,7 @@ int overlay_fallocate(
 {
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
-	return fallocate(file->fd, mode, offset, length) < 0 ? -errno : 0;
+	return call_fallocate(file->fd, mode, offset, length);
 }
 
 /* A blob in memory is all data, with the hole that every file has at its end. */
@@ -209,22 +204,19 @@ static off_t seek_in_memory(uint64_t size, off_t offset, int whence)
 off_t overlay_lseek(struct overlay *ov, struct overlay_file *file, off_t offset, int whence)
 {
 	int fd = overlay_file_upper_fd(file);
-	off_t at;
 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return -EINVAL;
 	if (fd < 0 && file->lower.fd < 0)
 		return seek_in_memory(file->lower.size, offset, whence);
 	/* The position of the descriptor is nobody's: reads and writes name theirs. */
-	at = lseek(fd >= 0 ? fd : file->lower.fd, offset, whence);
-	return at < 0 ? -errno : at;
+	return call_lseek(fd >= 0 ? fd : file->lower.fd, offset, whence);
 }
 
 ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off_t in_offset,
 	struct overlay_file *out, off_t out_offset, size_t size)
 {
 	int in_fd = overlay_file_upper_fd(in);
-	ssize_t n;
 
 	if (overlay_file_write_fd(out) < 0)
 		return -EBADF;
@@ -233,6 +225,5 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 	/* The kernel then copies by reads and writes. */
 	if (in_fd < 0)
 		return -EOPNOTSUPP;
-	n = copy_file_range(in_fd, &in_offset, out->fd, &out_offset, size, 0);
-	return n < 0 ? -errno : n;
+	return call_copy_range(in_fd, in_offset, out->fd, out_offset, size);
 }

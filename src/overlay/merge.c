@@ -149,20 +149,18 @@ static int add_upper(struct overlay *ov, const struct dir_hold *hold, struct mer
 	struct dirent *e;
 	int r = call_opendir(hold->pin.fd, &stream);
 
-	while (r == 0 && (errno = 0, e = readdir(stream)))
-		if (!is_dot(e->d_name))
-			r = add_upper_entry(ov, hold, e->d_name, e->d_type, e->d_ino, list);
-	if (r < 0)
+	while (r == 0 && (r = call_readdir(stream, &e)) > 0)
+		r = is_dot(e->d_name)
+			    ? 0
+			    : add_upper_entry(ov, hold, e->d_name, e->d_type, e->d_ino, list);
+	if (r < 0 || !ov->aufs_whiteouts)
 		return r;
-	if (errno)
-		return -errno;
-	if (!ov->aufs_whiteouts)
-		return 0;
 	rewinddir(stream);
-	while (r == 0 && (errno = 0, e = readdir(stream)))
-		if (has_whiteout_prefix(e->d_name))
-			r = add_hiding(list, e->d_name + WHITEOUT_PREFIX_LEN);
-	return r < 0 ? r : -errno;
+	while (r == 0 && (r = call_readdir(stream, &e)) > 0)
+		r = has_whiteout_prefix(e->d_name)
+			    ? add_hiding(list, e->d_name + WHITEOUT_PREFIX_LEN)
+			    : 0;
+	return r;
 }
 
 /* --- the layers --- */

@@ -218,7 +218,7 @@ int overlay_sync(struct overlay *ov)
 	fd = call_openat(ov->upper_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
-	return syncfs(fd) < 0 ? -errno : 0;
+	return call_syncfs(fd);
 }
 
 void overlay_free(struct overlay *ov)

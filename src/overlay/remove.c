@@ -24,6 +24,11 @@ int directory_is_empty(struct overlay *ov, const struct dir_hold *hold)
 	return r;
 }
 
+static bool is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 static int remove_entry(int dir_fd, const char *name)
 {
 	int r = call_unlinkat(dir_fd, name, 0);
@@ -39,10 +44,9 @@ int directory_clear(struct overlay *ov, int dir_fd)
 
 	if (r == 0)
 		r = call_opendir(dir_fd, &stream);
-	while (r == 0 && (errno = 0, entry = readdir(stream)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = remove_entry(dir_fd, entry->d_name);
-	return r < 0 ? r : -errno;
+	while (r == 0 && (r = call_readdir(stream, &entry)) > 0)
+		r = is_dot(entry->d_name) ? 0 : remove_entry(dir_fd, entry->d_name);
+	return r;
 }
 
 /* One removal on its way. */

@@ -330,16 +330,13 @@ static int empty_directory(int fd, unsigned depth)
 	struct dirent *entry;
 	int r = call_opendir(fd, &stream);
 
-	if (r < 0)
-		return r;
-	while ((errno = 0, entry = readdir(stream))) {
+	while (r == 0 && (r = call_readdir(stream, &entry)) > 0) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		r = remove_below(fd, entry->d_name, depth + 1);
-		if (r < 0)
-			return r;
+			r = 0;
+		else
+			r = remove_below(fd, entry->d_name, depth + 1);
 	}
-	return errno ? -errno : 0;
+	return r;
 }
 
 static int remove_below(int dir_fd, const char *name, unsigned depth)
