@@ -11,7 +11,7 @@ packages_apt() {
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
 	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace make flex bison bc libelf-dev \
-		xz-utils busybox-static linux-source ;;
+		xz-utils busybox-static fuse-overlayfs linux-source ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps ;;
 	quickstart) echo 'runc|crun' busybox-static sqlite3 ;;
@@ -26,7 +26,7 @@ packages_dnf() {
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace make flex bison bc \
-		elfutils-libelf-devel xz busybox ;;
+		elfutils-libelf-devel xz busybox fuse-overlayfs ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
 		util-linux procps-ng ;;
 	quickstart) echo 'runc|crun' busybox sqlite ;;
