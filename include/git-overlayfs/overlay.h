@@ -152,9 +152,12 @@ int overlay_link(struct overlay *ov, uint64_t node, uint64_t parent, const char 
 	struct overlay_entry *ret_entry);
 int overlay_unlink(struct overlay *ov, uint64_t parent, const char *name);
 int overlay_rmdir(struct overlay *ov, uint64_t parent, const char *name);
-/* `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE. */
-int overlay_rename(struct overlay *ov, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned flags);
+/*
+ * `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. The last leaves a character device
+ * 0:0 of the caller's at the old name, which shows, as on a file system without layers.
+ */
+int overlay_rename(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, uint64_t new_parent, const char *new_name, unsigned flags);
 
 /* --- files --- */
 /* `flags` as open(2). A file opened for writing is copied up here. */

@@ -111,8 +111,10 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
-	reply_result(req,
-		overlay_rename(request_overlay(req), parent, name, new_parent, new_name, flags));
+	struct overlay_caller caller = request_caller(req);
+
+	reply_result(req, overlay_rename(request_overlay(req), &caller, parent, name, new_parent,
+				  new_name, flags));
 }
 
 void ops_add_names(struct fuse_lowlevel_ops *ops)

@@ -169,11 +169,13 @@ static void restore_times(int dir_fd, const struct stat *st)
 }
 
 /* The name appears; the directory's own times stay as they are. */
-static int publish_name(struct copyup *up, int dir_fd, const char *name)
+static int publish_name(struct copyup *up, struct node *dir, int dir_fd, const char *name)
 {
 	struct stat st;
 	int r = call_fstat(dir_fd, &st);
 
+	if (r == 0 && is_whiteout_device(&up->st))
+		r = upper_mark_impure(up->ov, dir, dir_fd);
 	if (r == 0)
 		r = stage_publish(up->ov, &up->staged, dir_fd, name, RENAME_NOREPLACE);
 	if (r == 0)
@@ -211,7 +213,7 @@ static int publish(struct copyup *up)
 			return publish_orphan(up);
 		r = dir_hold(up->ov, place.parent, true, &hold);
 		if (r == 0 && node_is_placed(up->ov, up->node, &place)) {
-			r = publish_name(up, hold.pin.fd, place.name);
+			r = publish_name(up, place.parent, hold.pin.fd, place.name);
 			if (r == 0) {
 				node_name_set_upper(up->ov, place.parent, place.name);
 				mark_upper(up, -1);
@@ -261,6 +263,7 @@ static int copy_one(struct overlay *ov, struct node *node, uint64_t size)
 	r = layer_getattr_with_mapping(up.lower.layer, up.lower.node, ID_VIEW_STORAGE, &up.st);
 	if (r < 0)
 		return r;
+	stand_in_attributes(node->type, &up.st);
 	if (!idmap_can_copy(ov->ids, IDMAP_UID, up.st.st_uid) ||
 		!idmap_can_copy(ov->ids, IDMAP_GID, up.st.st_gid))
 		return -EOVERFLOW;

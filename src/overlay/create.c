@@ -76,7 +76,8 @@ static bool can_make_in_place(const struct creation *c)
 {
 	const struct overlay *ov = c->ov;
 
-	return !c->over_whiteout && !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) &&
+	return !c->over_whiteout && !is_whiteout_device(&c->st) &&
+	       !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) &&
 	       (c->st.st_uid == ov->own_uid || c->st.st_uid == (uid_t)-1) &&
 	       (c->st.st_gid == ov->own_gid || c->st.st_gid == (gid_t)-1);
 }
@@ -125,6 +126,8 @@ static int make_staged(struct creation *c)
 		r = call_chmod(staged.fd, c->st.st_mode & 07777);
 	if (r == 0 && S_ISDIR(c->st.st_mode) && (c->over_whiteout || c->is_hidden_below))
 		r = upper_set_opaque(c->ov, staged.fd);
+	if (r == 0 && is_whiteout_device(&c->st))
+		r = upper_mark_impure(c->ov, c->hold.dir, c->hold.pin.fd);
 	if (r == 0)
 		r = swap_in(c, &staged);
 	if (r == 0 && S_ISREG(c->st.st_mode))
@@ -232,9 +235,6 @@ int overlay_mknod(struct overlay *ov, const struct overlay_caller *caller, uint6
 
 	if ((mode & S_IFMT) == 0)
 		c.st.st_mode |= S_IFREG;
-	/* It would be a whiteout, and so not be there. The kernel's overlayfs says the same. */
-	if (S_ISCHR(mode) && rdev == 0)
-		return -EPERM;
 	return create_entry(&c, caller, parent, ret_entry, NULL, NULL);
 }
 

@@ -70,7 +70,9 @@ static int probe_marks(
 	 */
 	r = upper_origin_ino(ov, fd, &probe->origin_ino);
 	probe->may_have_origin = r == -EACCES || !S_ISREG(probe->upper_st.st_mode);
-	return 0;
+	r = upper_stands_in(ov, fd, &probe->upper_st);
+	probe->is_device = r > 0;
+	return r < 0 ? r : 0;
 }
 
 int probe_upper(
@@ -146,7 +148,7 @@ static int specify_upper(struct overlay *ov, const struct dir_hold *hold, const 
 	struct stat lower_st = {0};
 	int r;
 
-	spec->type = probe->upper_st.st_mode & S_IFMT;
+	spec->type = probe->is_device ? S_IFCHR : probe->upper_st.st_mode & S_IFMT;
 	spec->has_upper = true;
 	spec->is_impure = probe->is_impure;
 	spec->is_shared = !S_ISDIR(spec->type) && probe->upper_st.st_nlink > 1;
@@ -235,6 +237,7 @@ int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct n
 static void set_common_attributes(const struct node *node, struct stat *st)
 {
 	st->st_ino = node->ino;
+	stand_in_attributes(node->type, st);
 	if (!node_is_dir(node))
 		return;
 	st->st_nlink = 1;

@@ -16,6 +16,7 @@ struct probe {
 	bool is_hidden_below; /* a .wh.NAME stands beside it */
 	bool is_opaque;
 	bool has_redirect;
+	bool is_device; /* a file that stands for one */
 	bool is_impure;
 	uint64_t origin_ino;  /* 0: none is marked */
 	bool may_have_origin; /* what it covers tells the number: it carries no mark */

@@ -109,6 +109,12 @@ static int find_in_layer(const struct lower_ref *dir, const char *name, struct l
 	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, ret_st);
 	if (r == 0)
 		r = lower_is_whiteout(dir, &ref, ret_st);
+	if (r == 0) {
+		r = lower_stands_in(&ref, ret_st);
+		if (r > 0)
+			stand_in_attributes(S_IFCHR, ret_st);
+		r = r > 0 ? 0 : r;
+	}
 	if (r != 0)
 		layer_forget(ref.layer, ref.node, 1);
 	else

@@ -20,16 +20,6 @@ static const char *const prefixes[] = {
 /* What stands between prefix and name of an attribute that only looks like a mark. */
 #define ESCAPE "overlay."
 
-static bool is_whiteout_device(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
-
-static bool may_be_xattr_whiteout(const struct stat *st)
-{
-	return S_ISREG(st->st_mode) && st->st_size == 0;
-}
-
 static enum opaque_state opaque_from_value(const char *value, ssize_t length)
 {
 	if (length == 1 && value[0] == 'y')
@@ -118,7 +108,7 @@ int lower_is_whiteout(
 		return 0;
 	if (is_whiteout_device(st))
 		return 1;
-	if (!may_be_xattr_whiteout(st))
+	if (!may_stand_in(st))
 		return 0;
 	r = lower_get_mark(parent, MARK_OPAQUE, value, sizeof(value));
 	if (r < 0)
@@ -205,7 +195,7 @@ int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const st
 
 	if (is_whiteout_device(st))
 		return 1;
-	if (!may_be_xattr_whiteout(st))
+	if (!may_stand_in(st))
 		return 0;
 	r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
 	if (r < 0)
@@ -304,12 +294,61 @@ int upper_set_opaque(struct overlay *ov, int dir_fd)
 	return r;
 }
 
-void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)
+int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd)
 {
 	if (atomic_exchange(&dir->dir->is_impure, true))
-		return;
+		return 0;
+	return upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+}
+
+void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)
+{
 	/* Only listings after a remount lack it, and only where attributes cannot be had. */
-	(void)upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+	(void)upper_mark_impure(ov, dir, dir_fd);
+}
+
+/* --- devices 0:0 that are no whiteouts --- */
+
+void stand_in_attributes(mode_t type, struct stat *st)
+{
+	if (!S_ISCHR(type) || !S_ISREG(st->st_mode))
+		return;
+	st->st_mode = S_IFCHR | (st->st_mode & 07777);
+	st->st_rdev = 0;
+}
+
+static int stands_in_from(ssize_t r)
+{
+	return r >= 0 ? 1 : is_absent(r) ? 0 : (int)r;
+}
+
+int lower_stands_in(const struct lower_ref *ref, const struct stat *st)
+{
+	char value[8];
+
+	if (!ref->layer->has_whiteouts || !may_stand_in(st))
+		return 0;
+	return stands_in_from(lower_get_mark(ref, MARK_DEVICE, value, sizeof(value)));
+}
+
+int upper_stands_in(struct overlay *ov, int fd, const struct stat *st)
+{
+	char value[8], name[XATTR_NAME_SIZE];
+
+	if (!may_stand_in(st))
+		return 0;
+	mark_name(name, ov->xattr_prefix, MARK_DEVICE);
+	return stands_in_from(call_getxattr(fd, name, value, sizeof(value)));
+}
+
+int upper_name_stands_in(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!may_stand_in(st))
+		return 0;
+	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
+	return fd < 0 ? fd : upper_stands_in(ov, fd, st);
 }
 
 int whiteout_create(struct overlay *ov, int dir_fd, const char *name)

@@ -20,6 +20,7 @@
 #define MARK_WHITEOUT "whiteout"
 #define MARK_REDIRECT "redirect"
 #define MARK_INO      "git-overlayfs.ino"
+#define MARK_DEVICE   "git-overlayfs.device"
 #define MARK_ROOT     "git-overlayfs.root" /* the root has taken its attributes */
 
 enum opaque_state {
@@ -27,6 +28,29 @@ enum opaque_state {
 	OPAQUE_YES,
 	OPAQUE_XATTR_WHITEOUTS, /* "x": not opaque, but has whiteouts in xattr form */
 };
+
+/*
+ * A character device 0:0 that the container made would be a whiteout. An empty file with our mark
+ * "device" stands for it, in a directory that is marked impure, so that others need not be
+ * asked. Other overlays show the empty file.
+ */
+static inline bool is_whiteout_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+static inline bool may_stand_in(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size == 0;
+}
+
+/* Gives the attributes of a file that stands for a device those of the device. */
+void stand_in_attributes(mode_t type, struct stat *st);
+/* 1, 0 or -errno. */
+int lower_stands_in(const struct lower_ref *ref, const struct stat *st);
+int upper_stands_in(struct overlay *ov, int fd, const struct stat *st);
+/* The same for a name of a directory. */
+int upper_name_stands_in(struct overlay *ov, int dir_fd, const char *name, const struct stat *st);
 
 /* Which marks an object has, in whatever prefix: asked once, so that most need no second look. */
 struct mark_set {
@@ -60,6 +84,8 @@ int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino);
 /* Makes an upper directory opaque. */
 int upper_set_opaque(struct overlay *ov, int dir_fd);
 /* Marks a directory whose entries do not all have inode numbers of their own. */
+int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd);
+/* The same where a listing that lacks it does no great harm. */
 void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
 
 /* A whiteout under this name, which is free. Atomic. */

@@ -115,44 +115,74 @@ static int add_hiding(struct merged_list *list, const char *name)
 	return find_entry(list, name) ? 0 : add_entry(list, &entry);
 }
 
-static int add_upper_entry(struct overlay *ov, const struct dir_hold *hold, const char *name,
-	unsigned char d_type, uint64_t d_ino, struct merged_list *list)
+struct upper_walk {
+	struct overlay *ov;
+	int dir_fd;
+	struct merged_list *list;
+	bool is_impure;	     /* an inode number may be one from below */
+	bool may_hide_files; /* an empty file may be a whiteout or stand for a device */
+};
+
+/* Anything but a directory or a filled file may be something else, or is not told. */
+static int examine_upper(struct upper_walk *walk, const char *name, struct merged_entry *entry)
 {
-	bool is_impure =
-		atomic_load(&hold->dir->dir->is_impure) || hold->dir->dir->lowers.count > 0;
-	struct merged_entry entry = {.name = (char *)name, .type = DTTOIF(d_type)};
-	struct stat st = {0};
+	struct stat st;
+	int r = call_fstatat(walk->dir_fd, name, &st);
+
+	if (r < 0)
+		return r;
+	entry->type = st.st_mode & S_IFMT;
+	r = upper_is_whiteout(walk->ov, walk->dir_fd, name, &st);
+	entry->is_hiding = r > 0;
+	if (r == 0 && walk->may_hide_files)
+		r = upper_name_stands_in(walk->ov, walk->dir_fd, name, &st);
+	else
+		return r < 0 ? r : 0;
+	if (r > 0)
+		entry->type = S_IFCHR;
+	return r < 0 ? r : 0;
+}
+
+static int add_upper_entry(struct upper_walk *walk, const struct dirent *e)
+{
+	struct merged_entry entry = {.name = (char *)e->d_name, .type = DTTOIF(e->d_type)};
 	int r = 0;
 
-	if (ov->aufs_whiteouts && has_whiteout_prefix(name))
+	if (walk->ov->aufs_whiteouts && has_whiteout_prefix(e->d_name))
 		return 0;
-	/* Anything but a directory or a filled file may be a whiteout, or is not told. */
-	if (d_type == DT_CHR || d_type == DT_UNKNOWN || (d_type == DT_REG && is_impure)) {
-		r = call_fstatat(hold->pin.fd, name, &st);
-		if (r == -ENOENT)
-			return 0;
-		if (r == 0)
-			r = upper_is_whiteout(ov, hold->pin.fd, name, &st);
-		if (r < 0)
-			return r;
-		entry.type = st.st_mode & S_IFMT;
-		entry.is_hiding = r;
-	}
-	/* In an impure directory a file may show the number that it had below. */
-	entry.ino = is_impure ? 0 : ino_of_upper(d_ino);
-	return add_entry(list, &entry);
+	if (e->d_type == DT_CHR || e->d_type == DT_UNKNOWN ||
+		(e->d_type == DT_REG && walk->may_hide_files))
+		r = examine_upper(walk, e->d_name, &entry);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	entry.ino = walk->is_impure ? 0 : ino_of_upper(e->d_ino);
+	return add_entry(walk->list, &entry);
+}
+
+static int begin_upper(struct overlay *ov, const struct dir_hold *hold, struct upper_walk *walk)
+{
+	bool is_marked = atomic_load(&hold->dir->dir->is_impure);
+	struct mark_set marks;
+	int r = upper_marks(hold->pin.fd, &marks);
+
+	if (r == 0)
+		r = upper_opaque_state(ov, hold->pin.fd, &marks);
+	walk->is_impure = is_marked || hold->dir->dir->lowers.count > 0;
+	walk->may_hide_files = is_marked || r == OPAQUE_XATTR_WHITEOUTS;
+	return r < 0 ? r : 0;
 }
 
 static int add_upper(struct overlay *ov, const struct dir_hold *hold, struct merged_list *list)
 {
+	struct upper_walk walk = {.ov = ov, .dir_fd = hold->pin.fd, .list = list};
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *e;
-	int r = call_opendir(hold->pin.fd, &stream);
+	int r = begin_upper(ov, hold, &walk);
 
+	if (r == 0)
+		r = call_opendir(hold->pin.fd, &stream);
 	while (r == 0 && (r = call_readdir(stream, &e)) > 0)
-		r = is_dot(e->d_name)
-			    ? 0
-			    : add_upper_entry(ov, hold, e->d_name, e->d_type, e->d_ino, list);
+		r = is_dot(e->d_name) ? 0 : add_upper_entry(&walk, e);
 	if (r < 0 || !ov->aufs_whiteouts)
 		return r;
 	rewinddir(stream);
@@ -170,16 +200,18 @@ struct layer_walk {
 	struct merged_list *list;
 	const struct lower_ref *dir;
 	struct merged_list hidden; /* by this layer, from the layers below it */
+	bool may_hide_files;	   /* as in the upper */
 	int result;
 };
 
-static int lower_entry_is_whiteout(struct layer_walk *walk, const char *name, mode_t type)
+/* Whether it is a whiteout. *type becomes what the entry stands for. */
+static int examine_lower(struct layer_walk *walk, const char *name, mode_t *type)
 {
 	struct lower_ref ref = {.layer = walk->dir->layer};
 	struct stat st;
 	int r;
 
-	if (!ref.layer->has_whiteouts || (type != S_IFCHR && type != S_IFREG))
+	if (*type != S_IFCHR && !(*type == S_IFREG && walk->may_hide_files))
 		return 0;
 	r = layer_lookup(ref.layer, walk->dir->node, name, &ref.node);
 	if (r < 0)
@@ -187,6 +219,8 @@ static int lower_entry_is_whiteout(struct layer_walk *walk, const char *name, mo
 	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, &st);
 	if (r == 0)
 		r = lower_is_whiteout(walk->dir, &ref, &st);
+	if (r == 0 && lower_stands_in(&ref, &st) > 0)
+		*type = S_IFCHR;
 	layer_forget(ref.layer, ref.node, 1);
 	return r;
 }
@@ -206,7 +240,7 @@ static int add_lower_entry(void *ctx, const char *name, mode_t type, uint64_t in
 		/* The topmost of merged directories has the number. */
 		return 0;
 	}
-	walk->result = lower_entry_is_whiteout(walk, name, type);
+	walk->result = walk->dir->layer->has_whiteouts ? examine_lower(walk, name, &entry.type) : 0;
 	if (walk->result < 0)
 		return walk->result;
 	entry.is_hiding = walk->result;
@@ -218,8 +252,15 @@ static int add_lower_entry(void *ctx, const char *name, mode_t type, uint64_t in
 static int add_layer(struct overlay *ov, const struct lower_ref *dir, struct merged_list *list)
 {
 	struct layer_walk walk = {.ov = ov, .list = list, .dir = dir};
-	int r = layer_readdir(dir->layer, dir->node, 0, add_lower_entry, &walk);
+	struct mark_set marks;
+	int r = dir->layer->has_whiteouts ? lower_marks(dir, &marks) : 0;
 
+	if (r == 0 && dir->layer->has_whiteouts) {
+		r = lower_opaque_state(dir, &marks);
+		walk.may_hide_files = marks.impure || r == OPAQUE_XATTR_WHITEOUTS;
+	}
+	if (r >= 0)
+		r = layer_readdir(dir->layer, dir->node, 0, add_lower_entry, &walk);
 	if (r == 0)
 		r = walk.result;
 	for (size_t i = 0; r == 0 && i < walk.hidden.count; i++)

@@ -25,11 +25,13 @@ struct place {
 
 struct renaming {
 	struct overlay *ov;
+	const struct overlay_caller *caller;
 	unsigned flags;
 	struct place from, to;
 	struct dir_hold from_hold, to_hold; /* the same directory: only from_hold */
 	struct dir_hold target_hold;	    /* a directory that is replaced */
 	struct upper_pin target_pin;
+	struct staged whiteout; /* of RENAME_WHITEOUT: what the old name becomes */
 };
 
 /* --- what may be --- */
@@ -238,6 +240,30 @@ static int prepare_target(struct renaming *rn)
 	return upper_keep_orphan(rn->ov, to->node, to->hold, to->name);
 }
 
+/* What the container is to see at the old name: a device 0:0 that is no whiteout of ours. */
+static int stage_whiteout(struct renaming *rn)
+{
+	struct stat st = {.st_mode = S_IFCHR};
+	int r = idmap_to_storage(rn->ov->ids, IDMAP_UID, rn->caller->uid, &st.st_uid);
+
+	if (r == 0)
+		r = idmap_to_storage(rn->ov->ids, IDMAP_GID, rn->caller->gid, &st.st_gid);
+	if (r == 0)
+		r = stage_object(rn->ov, &st, NULL, &rn->whiteout);
+	if (r == 0)
+		r = call_chown(rn->whiteout.fd, st.st_uid, st.st_gid);
+	if (r == 0)
+		r = call_chmod(rn->whiteout.fd, 0);
+	if (r == 0)
+		r = upper_mark_impure(rn->ov, rn->from.dir, rn->from.hold->pin.fd);
+	return r;
+}
+
+static int publish_whiteout(struct renaming *rn)
+{
+	return stage_publish(rn->ov, &rn->whiteout, rn->from.hold->pin.fd, rn->from.name, 0);
+}
+
 static int move(struct renaming *rn)
 {
 	bool is_over_whiteout = rn->to.probe.upper == UPPER_WHITEOUT;
@@ -245,6 +271,8 @@ static int move(struct renaming *rn)
 
 	if (r == 0)
 		r = settle_below(rn, &rn->from, &rn->to);
+	if (r == 0 && rn->flags & RENAME_WHITEOUT)
+		r = stage_whiteout(rn);
 	if (r < 0)
 		return r;
 	if (is_over_whiteout && node_is_dir(rn->from.node))
@@ -258,7 +286,7 @@ static int move(struct renaming *rn)
 		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
 	if (r == 0 && rn->to.node && rn->to.probe.upper == UPPER_NONE)
 		node_hide_link(rn->to.node);
-	return r;
+	return r == 0 && rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : r;
 }
 
 static void mark_directories(struct renaming *rn)
@@ -291,6 +319,7 @@ static void release_all(struct renaming *rn)
 	upper_unpin(rn->ov, &rn->target_pin);
 	dir_release(&rn->to_hold);
 	dir_release(&rn->from_hold);
+	stage_discard(rn->ov, &rn->whiteout);
 	node_put(rn->ov, rn->from.node);
 	node_put(rn->ov, rn->to.node);
 	rn->from.node = rn->to.node = NULL;
@@ -335,21 +364,29 @@ static int rename_once(struct renaming *rn)
 	return r;
 }
 
-int overlay_rename(struct overlay *ov, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned flags)
+static bool are_flags_known(unsigned flags)
+{
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return false;
+	return !(flags & RENAME_EXCHANGE) || flags == RENAME_EXCHANGE;
+}
+
+int overlay_rename(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, uint64_t new_parent, const char *new_name, unsigned flags)
 {
 	struct node *from = node_get(ov, parent), *to = node_get(ov, new_parent);
 	struct renaming rn = {
 		.ov = ov,
+		.caller = caller,
 		.flags = flags,
 		.from = {.dir = from, .name = name},
 		.to = {.dir = to, .name = new_name},
 		.target_pin = {.fd = -1},
+		.whiteout = {.fd = -1},
 	};
 	int r = from && to ? 0 : -ESTALE;
 
-	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-		flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (!are_flags_known(flags))
 		r = -EINVAL;
 	else if (r == 0 && ov->upper_fd < 0)
 		r = -EROFS;

@@ -5,6 +5,7 @@
 
 #include "overlay/call.h"
 #include "overlay/copyup.h"
+#include "overlay/mark.h"
 #include "util/cleanup.h"
 
 #define DEFAULT_ACL  "system.posix_acl_default"
@@ -13,6 +14,8 @@
 static int make_object(struct overlay *ov, const struct stat *st, mode_t mode, const char *target,
 	const char *name)
 {
+	if (is_whiteout_device(st))
+		return call_openat(ov->work_fd, name, O_RDWR | O_CREAT | O_EXCL, mode);
 	switch (st->st_mode & S_IFMT) {
 	case S_IFDIR:
 		return call_mkdirat(ov->work_fd, name, mode);
@@ -36,6 +39,10 @@ static int stage_named(struct overlay *ov, const struct stat *st, mode_t mode, c
 		return r;
 	}
 	staged->fd = r;
+	if (is_whiteout_device(st)) {
+		r = upper_set_mark(ov, staged->fd, MARK_DEVICE, "c0:0");
+		return r == -EOPNOTSUPP ? -EPERM : r;
+	}
 	if (!S_ISREG(st->st_mode))
 		staged->fd = call_openat(ov->work_fd, staged->name, O_PATH | O_NOFOLLOW, 0);
 	return staged->fd < 0 ? staged->fd : 0;

@@ -322,7 +322,7 @@ int fx_rename(struct fixture *fx, const char *from, const char *to, unsigned fla
 		return r;
 	r = fx_parent(fx, to, &new_parent, &new_name);
 	if (r == 0) {
-		r = overlay_rename(fx->ov, parent, name, new_parent, new_name, flags);
+		r = overlay_rename(fx->ov, &fx->caller, parent, name, new_parent, new_name, flags);
 		fx_forget(fx, new_parent);
 	}
 	fx_forget(fx, parent);
