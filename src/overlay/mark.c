@@ -179,12 +179,57 @@ ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, 
 	return -ENODATA;
 }
 
+/*
+ * A daemon without rights over files may not read or write the marks of its own that their modes
+ * forbid: the mode is lifted meanwhile. -EACCES where that is not the reason.
+ */
+static int lift_mode(int fd, mode_t bit, mode_t *ret_mode)
+{
+	struct stat st;
+	int r = call_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	if (st.st_mode & bit)
+		return -EACCES;
+	*ret_mode = st.st_mode & 07777;
+	r = call_chmod(fd, *ret_mode | bit);
+	return r == -EPERM ? -EACCES : r;
+}
+
+static int set_unwritable(int fd, const char *name, const char *value)
+{
+	mode_t mode;
+	int back, r = lift_mode(fd, 0200, &mode);
+
+	if (r < 0)
+		return r;
+	r = call_setxattr(fd, name, value, strlen(value), 0);
+	back = call_chmod(fd, mode);
+	return r < 0 ? r : back;
+}
+
+static ssize_t get_unreadable(int fd, const char *name, char *buf, size_t size)
+{
+	mode_t mode;
+	int back;
+	ssize_t r = lift_mode(fd, 0400, &mode);
+
+	if (r < 0)
+		return r;
+	r = call_getxattr(fd, name, buf, size);
+	back = call_chmod(fd, mode);
+	return r < 0 ? r : back < 0 ? back : r;
+}
+
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value)
 {
 	char name[XATTR_NAME_SIZE];
+	int r;
 
 	mark_name(name, ov->xattr_prefix, mark);
-	return call_setxattr(fd, name, value, strlen(value), 0);
+	r = call_setxattr(fd, name, value, strlen(value), 0);
+	return r == -EACCES ? set_unwritable(fd, name, value) : r;
 }
 
 int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)
@@ -334,11 +379,15 @@ int lower_stands_in(const struct lower_ref *ref, const struct stat *st)
 int upper_stands_in(struct overlay *ov, int fd, const struct stat *st)
 {
 	char value[8], name[XATTR_NAME_SIZE];
+	ssize_t r;
 
 	if (!may_stand_in(st))
 		return 0;
 	mark_name(name, ov->xattr_prefix, MARK_DEVICE);
-	return stands_in_from(call_getxattr(fd, name, value, sizeof(value)));
+	r = call_getxattr(fd, name, value, sizeof(value));
+	if (r == -EACCES)
+		r = get_unreadable(fd, name, value, sizeof(value));
+	return stands_in_from(r);
 }
 
 int upper_name_stands_in(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)

@@ -260,6 +260,23 @@ static void without_redirects_nothing_moves(void **state)
 	fixture_end(&fx);
 }
 
+/* The mark needs a right that the rename does not. */
+static void a_directory_that_nobody_may_write_to(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_chmod(&fx, "d", 0555), 0);
+	assert_int_equal(fx_rename(&fx, "d", "moved", 0), 0);
+	for (int i = 0; i < 2; i++, remount(&fx)) {
+		expect_d(&fx, "moved");
+		assert_int_equal(fx_stat(&fx, "moved", &st), 0);
+		assert_int_equal(st.st_mode, S_IFDIR | 0555);
+	}
+	fixture_end(&fx);
+}
+
 /* Whoever can write the upper's attributes gets an error, not another place. */
 static void senseless_marks_are_errors(void **state)
 {
@@ -293,6 +310,7 @@ int main(void)
 		cmocka_unit_test(exchange_takes_both_along),
 		cmocka_unit_test(marks_in_layers_are_followed),
 		cmocka_unit_test(without_redirects_nothing_moves),
+		cmocka_unit_test(a_directory_that_nobody_may_write_to),
 		cmocka_unit_test(senseless_marks_are_errors),
 	};
 
