@@ -14,6 +14,8 @@ packages_apt() {
 		xz-utils busybox-static fuse-overlayfs linux-source ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps ;;
+	software) echo fuse3 attr acl bc rsync util-linux procps stress-ng fio dbench bonnie++ sqlite3 debootstrap \
+		debian-archive-keyring cmake postgresql postgresql-contrib nodejs libcap2-bin ;;
 	quickstart) echo 'runc|crun' busybox-static sqlite3 ;;
 	esac
 }
@@ -29,6 +31,8 @@ packages_dnf() {
 		elfutils-libelf-devel xz busybox fuse-overlayfs ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
 		util-linux procps-ng ;;
+	software) echo fuse3 attr acl bc rsync util-linux procps-ng stress-ng fio dbench sqlite cmake postgresql-server \
+		postgresql-contrib nodejs libcap ;;
 	quickstart) echo 'runc|crun' busybox sqlite ;;
 	esac
 }
