@@ -58,6 +58,7 @@ struct workspace_config {
 
 	bool read_only;
 	bool is_volatile;
+	bool static_nlink;
 	enum config_redirect redirect_dir;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */
 	/* Mount flags: -1 not said, 0 off, 1 on. */

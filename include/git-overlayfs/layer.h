@@ -103,6 +103,13 @@ struct layer_file {
 	void *cookie; /* the layer's own */
 };
 
+/* What is known of an object without reading it. */
+struct layer_identity {
+	mode_t type; /* S_IFREG, S_IFDIR... */
+	uint64_t ino;
+	nlink_t links;
+};
+
 /* Returns 0 to go on, non-zero to stop before this entry. */
 typedef int (*layer_emit_fn)(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next);
 
@@ -124,6 +131,14 @@ struct layer_ops {
 		struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node);
 	/* Drops `count` references. */
 	void (*forget)(struct layer *layer, layer_node_t node, uint64_t count);
+	/*
+	 * What getattr_with_mapping would say of type, inode number and links; also of an
+	 * object whose content is missing, where the directory tells.
+	 */
+	int (*identify)(
+		struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
+	/* How many of a directory's entries are directories themselves. -ENOTDIR. */
+	int (*count_directories)(struct layer *layer, layer_node_t dir, uint32_t *ret_count);
 
 	/*
 	 * Lists a directory without "." and "..": each name once, in an order
@@ -139,7 +154,7 @@ struct layer_ops {
 	 * The one source of metadata: stat and copy-up both ask it. st_ino is
 	 * unique among the layer's live objects (hard links share it) and the
 	 * same at every open of the same source. st_dev is 0, st_nlink of a
-	 * directory is 1.
+	 * directory is 1: count_directories() tells what is in it.
 	 */
 	int (*getattr_with_mapping)(
 		struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st);
@@ -185,6 +200,8 @@ layer_node_t layer_root(struct layer *layer);
 int layer_lookup(
 	struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node);
 void layer_forget(struct layer *layer, layer_node_t node, uint64_t count);
+int layer_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
+int layer_count_directories(struct layer *layer, layer_node_t dir, uint32_t *ret_count);
 int layer_readdir(
 	struct layer *layer, layer_node_t dir, uint64_t offset, layer_emit_fn emit, void *ctx);
 int layer_getattr_with_mapping(

@@ -64,6 +64,8 @@ struct overlay_config {
 	 */
 	bool aufs_whiteouts;
 	bool is_volatile; /* never fsync */
+	/* Directories have a link count of 1 ("unknown"): theirs are not counted. */
+	bool static_nlink;
 	enum overlay_redirect redirect_dir;
 	/*
 	 * The upper was made for this overlay: its root takes owner, mode and times of the
@@ -85,6 +87,11 @@ struct overlay_entry {
 	uint64_t node;
 	uint64_t generation; /* (node, generation) is unique for the life of the overlay */
 	struct stat st;
+	/*
+	 * The object is there and can be removed, but overlay_getattr() fails with -EIO: st holds
+	 * its type and number alone, and is not to be kept.
+	 */
+	bool is_unreadable;
 };
 
 int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err);

@@ -195,6 +195,12 @@ static int set_volatile(struct workspace_config *config, const char *value, stru
 	return 0;
 }
 
+static int set_static_nlink(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->static_nlink = true;
+	return 0;
+}
+
 static int set_suid(struct workspace_config *config, const char *value, struct error *err)
 {
 	config->suid = 1;
@@ -324,6 +330,8 @@ const struct config_option config_options[] = {
 	{"rw", NULL, "writable (default)", true, set_rw},
 	{"volatile", NULL, "never wait for the disk; a crash may lose everything", true,
 		set_volatile},
+	{"static_nlink", NULL, "directories have one link: what is in them is not counted", true,
+		set_static_nlink},
 	{"suid", NULL, "honour set-user-ID bits", false, set_suid},
 	{"nosuid", NULL, "ignore set-user-ID bits (default)", true, set_nosuid},
 	{"dev", NULL, "let device nodes work", false, set_dev},

@@ -10,7 +10,7 @@ void entry_to_param(const struct overlay_entry *entry, struct fuse_entry_param *
 		.ino = entry->node,
 		.generation = entry->generation,
 		.attr = entry->st,
-		.attr_timeout = VALID_FOREVER,
+		.attr_timeout = entry->is_unreadable ? 0 : VALID_FOREVER,
 		.entry_timeout = VALID_FOREVER,
 	};
 }

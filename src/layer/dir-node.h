@@ -26,8 +26,9 @@ struct dir_node {
 
 struct dir_layer {
 	struct layer base;
-	int root_fd;	/* O_PATH; immutable */
-	dev_t root_dev; /* immutable */
+	int root_fd;	   /* O_PATH; immutable */
+	dev_t root_dev;	   /* immutable */
+	bool counts_links; /* st_nlink of a directory tells what is in it; immutable */
 	struct dir_node *root;
 	struct mutex lock;
 	struct dir_node nodes guarded_by(lock); /* list head: what to free at the end */

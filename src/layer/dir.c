@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -63,9 +65,15 @@ static void dir_close(struct layer *layer)
 	free(self);
 }
 
+static bool counts_links(long magic)
+{
+	return magic == EXT4_SUPER_MAGIC || magic == XFS_SUPER_MAGIC || magic == TMPFS_MAGIC;
+}
+
 static int open_root(struct dir_layer *self, int fd, struct error *err)
 {
 	char path[PROC_FD_MAX];
+	struct statfs fs;
 	struct stat st;
 
 	/* A new open file description would need a look-up; O_PATH ones have no state. */
@@ -77,6 +85,7 @@ static int open_root(struct dir_layer *self, int fd, struct error *err)
 		return error_set(err, ENOTDIR, EXIT_STATUS_SOURCE,
 			"a layer of kind dir needs a directory, and this is none");
 	self->root_dev = st.st_dev;
+	self->counts_links = fstatfs(self->root_fd, &fs) == 0 && counts_links(fs.f_type);
 	proc_fd_path(self->root_fd, path);
 	if (access(path, F_OK) < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
@@ -207,6 +216,17 @@ static int dir_statfs(struct layer *layer, struct statvfs *ret_st)
 	return fstatvfs(dir_layer_of(layer)->root_fd, ret_st) < 0 ? -errno : 0;
 }
 
+static int dir_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
+{
+	struct stat st;
+	int r = dir_getattr(layer, node, ID_VIEW_STORAGE, &st);
+
+	if (r == 0)
+		*ret_identity =
+			(struct layer_identity){st.st_mode & S_IFMT, st.st_ino, st.st_nlink};
+	return r;
+}
+
 /* --- readdir --- */
 
 struct listing {
@@ -301,6 +321,39 @@ static int dir_readdir(
 		r = list(&listing, offset);
 	}
 	return r < 0 ? (int)failed(layer, "readdir", dir, NULL, -r) : 0;
+}
+
+/* --- directories in directories --- */
+
+static int count_one(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
+{
+	*(uint32_t *)ctx += S_ISDIR(type);
+	return 0;
+}
+
+/*
+ * Each directory in another one has a link to it, "..", and so do ".", and its name. Not every
+ * file system says so: others, and those that have stopped to count at 1, are listed.
+ */
+static int dir_count_directories(struct layer *layer, layer_node_t node, uint32_t *ret_count)
+{
+	struct dir_layer *self = dir_layer_of(layer);
+	struct stat st;
+	uint32_t count = 0;
+	int r;
+
+	if (!S_ISDIR(node_of(node)->type))
+		return -ENOTDIR;
+	r = stat_node(self, node_of(node), &st);
+	if (r < 0)
+		return (int)failed(layer, "count", node_of(node), NULL, -r);
+	if (self->counts_links && st.st_dev == self->root_dev && st.st_nlink >= 2)
+		count = (uint32_t)(st.st_nlink - 2);
+	else
+		r = dir_readdir(layer, node, 0, count_one, &count);
+	if (r == 0)
+		*ret_count = count;
+	return r;
 }
 
 /* --- content --- */
@@ -421,6 +474,8 @@ const struct layer_ops dir_layer_ops = {
 	.root = dir_root,
 	.lookup = dir_lookup,
 	.forget = dir_forget,
+	.identify = dir_identify,
+	.count_directories = dir_count_directories,
 	.readdir = dir_readdir,
 	.getattr_with_mapping = dir_getattr,
 	.readlink = dir_readlink,

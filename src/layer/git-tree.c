@@ -35,6 +35,11 @@ static bool type_is_known(mode_t mode)
 	return type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == TREE_GITLINK;
 }
 
+static bool mode_is_dir(mode_t mode)
+{
+	return S_ISDIR(mode) || (mode & S_IFMT) == TREE_GITLINK;
+}
+
 /* What no directory can hold. Everything else is shown, ".git" too. */
 static bool name_is_impossible(const char *name, size_t length)
 {
@@ -116,6 +121,16 @@ static void drop_duplicates(struct tree_view *view)
 	view->count = kept;
 }
 
+static void count_directories(struct tree_view *view)
+{
+	for (uint32_t i = 0; i < view->count; i++) {
+		mode_t mode = 0;
+
+		parse_mode(view->bytes + view->offsets[i], MODE_DIGITS_MAX + 1, &mode);
+		view->directory_count += mode_is_dir(mode);
+	}
+}
+
 int tree_view_parse(
 	const void *bytes, size_t size, struct tree_view *ret_view, const char **ret_fault)
 {
@@ -142,6 +157,7 @@ int tree_view_parse(
 	}
 	sort(&view);
 	drop_duplicates(&view);
+	count_directories(&view);
 	*ret_view = view;
 	return 0;
 }
@@ -186,7 +202,7 @@ bool tree_view_find(const struct tree_view *view, const char *name, uint32_t *re
 
 bool tree_entry_is_dir(const struct tree_entry *entry)
 {
-	return S_ISDIR(entry->mode) || (entry->mode & S_IFMT) == TREE_GITLINK;
+	return mode_is_dir(entry->mode);
 }
 
 mode_t tree_entry_stat_mode(const struct tree_entry *entry)

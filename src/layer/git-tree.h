@@ -27,7 +27,7 @@ struct tree_entry {
 struct tree_view {
 	const uint8_t *bytes; /* borrowed */
 	uint32_t *offsets;    /* of the entries, sorted by their plain names */
-	uint32_t count;
+	uint32_t count, directory_count;
 	/*
 	 * Left out: a name that cannot stand in a directory, all but the first of a name,
 	 * and what is neither file, symlink, directory nor gitlink.

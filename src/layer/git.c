@@ -344,6 +344,35 @@ static void git_forget(struct layer *layer, layer_node_t node, uint64_t count)
 	slot_unref(&self->slots, slot_of_node(&self->slots, node), count);
 }
 
+static int git_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
+{
+	_cleanup_place_ struct place place = {0};
+	int r = enter_node(git_layer_of(layer), "identify", node, &place);
+
+	if (r < 0)
+		return r;
+	*ret_identity = (struct layer_identity){S_IFDIR, place.slot->ino, 1};
+	if (node_is_entry(node)) {
+		ret_identity->type = tree_entry_stat_mode(&place.entry) & S_IFMT;
+		ret_identity->ino = slot_child_ino(place.slot, place.entry.name);
+	}
+	return 0;
+}
+
+static int git_count_directories(struct layer *layer, layer_node_t node, uint32_t *ret_count)
+{
+	struct git_layer *self = git_layer_of(layer);
+	_cleanup_place_ struct place place = {0};
+	int r;
+
+	if (node_is_entry(node))
+		return -ENOTDIR;
+	r = enter_tree(self, "count", slot_of_node(&self->slots, node), &place);
+	if (r == 0)
+		*ret_count = view_of(&place)->directory_count;
+	return r;
+}
+
 static int git_readdir(
 	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
 {
@@ -369,6 +398,12 @@ static int git_readdir(
 }
 
 /* --- metadata and content --- */
+
+/* As ext4 has it for a checkout: whole blocks of 4 KiB, short symlinks in the inode. */
+static blkcnt_t disk_blocks(mode_t mode, uint64_t size)
+{
+	return S_ISLNK(mode) && size < 60 ? 0 : (blkcnt_t)((size + 4095) / 4096 * 8);
+}
 
 static int git_getattr(
 	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st)
@@ -399,7 +434,7 @@ static int git_getattr(
 		.st_nlink = 1,
 		.st_size = (off_t)size,
 		.st_blksize = 4096,
-		.st_blocks = (blkcnt_t)((size + 511) / 512),
+		.st_blocks = disk_blocks(mode, size),
 		.st_atim.tv_sec = self->mtime,
 		.st_mtim.tv_sec = self->mtime,
 		.st_ctim.tv_sec = self->mtime,
@@ -501,6 +536,8 @@ const struct layer_ops git_layer_ops = {
 	.root = git_root,
 	.lookup = git_lookup,
 	.forget = git_forget,
+	.identify = git_identify,
+	.count_directories = git_count_directories,
 	.readdir = git_readdir,
 	.getattr_with_mapping = git_getattr,
 	.readlink = git_readlink,

@@ -91,6 +91,22 @@ void layer_forget(struct layer *layer, layer_node_t node, uint64_t count)
 	layer->ops->forget(layer, node, count);
 }
 
+int layer_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
+{
+	int r = layer->ops->identify(layer, node, ret_identity);
+
+	trace(layer, "identify", node, NULL, r);
+	return r;
+}
+
+int layer_count_directories(struct layer *layer, layer_node_t dir, uint32_t *ret_count)
+{
+	int r = layer->ops->count_directories(layer, dir, ret_count);
+
+	trace(layer, "count", dir, NULL, r);
+	return r;
+}
+
 int layer_readdir(
 	struct layer *layer, layer_node_t dir, uint64_t offset, layer_emit_fn emit, void *ctx)
 {

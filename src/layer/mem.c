@@ -114,6 +114,37 @@ static uint64_t inode_number(const struct mem_inode *inode)
 	return inode->number + 2;
 }
 
+static int mem_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
+{
+	struct mem_inode *inode;
+	int r = enter(layer, node, MEM_IDENTIFY, &inode);
+
+	if (r < 0)
+		return r;
+	*ret_identity = (struct layer_identity){
+		.type = inode->mode & S_IFMT,
+		.ino = inode_number(inode),
+		.links = inode->links,
+	};
+	return 0;
+}
+
+static int mem_count_directories(struct layer *layer, layer_node_t node, uint32_t *ret_count)
+{
+	struct mem_inode *dir;
+	uint32_t count = 0;
+	int r = enter(layer, node, MEM_COUNT_DIRECTORIES, &dir);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(dir->mode))
+		return -ENOTDIR;
+	for (size_t i = 0; i < dir->child_count; i++)
+		count += S_ISDIR(dir->children[i].inode->mode);
+	*ret_count = count;
+	return 0;
+}
+
 static int mem_readdir(
 	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
 {
@@ -274,6 +305,8 @@ const struct layer_ops mem_layer_ops = {
 	.root = mem_root,
 	.lookup = mem_lookup,
 	.forget = mem_forget,
+	.identify = mem_identify,
+	.count_directories = mem_count_directories,
 	.readdir = mem_readdir,
 	.getattr_with_mapping = mem_getattr,
 	.readlink = mem_readlink,

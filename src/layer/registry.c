@@ -31,6 +31,8 @@ static const struct {
 	OPERATION(root),
 	OPERATION(lookup),
 	OPERATION(forget),
+	OPERATION(identify),
+	OPERATION(count_directories),
 	OPERATION(readdir),
 	OPERATION(getattr_with_mapping),
 	OPERATION(readlink),

@@ -10,6 +10,7 @@
 #include "overlay/copydata.h"
 #include "overlay/lookup.h"
 #include "overlay/mark.h"
+#include "overlay/table.h"
 #include "util/cleanup.h"
 
 /* One copy-up on its way through the steps. */
@@ -107,6 +108,11 @@ static int stage_xattrs(struct copyup *up)
 	return 0;
 }
 
+static bool is_last_name(const struct node *node)
+{
+	return node->lower_links <= 1 || node->hidden_links + 1 >= node->lower_links;
+}
+
 /* Data, xattrs, owner, mode, times: each step would undo what a later one sets. */
 static int stage_copy(struct copyup *up)
 {
@@ -121,8 +127,8 @@ static int stage_copy(struct copyup *up)
 		r = stage_data(up);
 	if (r == 0)
 		r = stage_xattrs(up);
-	/* A name that stays behind in the layer keeps the number: not for hard links. */
-	if (r == 0 && S_ISREG(up->st.st_mode) && up->st.st_nlink == 1) {
+	/* A name that stays behind in the layer keeps the number. */
+	if (r == 0 && S_ISREG(up->st.st_mode) && is_last_name(up->node)) {
 		r = upper_set_origin_ino(up->ov, up->staged.fd, up->node->ino);
 		r = r == -EOPNOTSUPP || r == -EPERM ? 0 : r;
 	}
@@ -148,12 +154,15 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 		atomic_store(&node->coherent_fd, steal_fd(&up->staged.fd));
 	/*
 	 * Further names of the layer are found by the node's inode number: it stays for the life
-	 * of the mount, or they would show the old content again.
+	 * of the mount, or they would show the old content again. To an object without a name in
+	 * the upper no further one can be given.
 	 */
-	if (orphan_fd < 0 && !node_is_dir(node) && up->st.st_nlink > 1) {
-		node->lower_links = (uint32_t)up->st.st_nlink;
-		node_hide_link(node);
-		node->refs++;
+	if (orphan_fd >= 0) {
+		table_unlink_key(ov, node);
+		node->lower_links = 0;
+	} else if (node->lower_links) {
+		node->hidden_links++;
+		node_keep_locked(ov, node);
 	}
 	atomic_store_explicit(&node->has_upper, true, memory_order_release);
 	mutex_unlock(&ov->table);
@@ -328,7 +337,10 @@ static int link_alias(struct overlay *ov, struct node *node, const struct node_p
 		return r;
 	restore_times(hold.pin.fd, &st);
 	node_name_set_upper(ov, place->parent, place->name);
-	node_hide_link(node);
+	node_hide_link(ov, node);
+	/* With the last of them nothing in the layer shows the number any more. */
+	if (S_ISREG(node->type) && node->hidden_links == node->lower_links)
+		(void)upper_set_origin_ino(ov, fd, node->ino);
 	return 0;
 }
 

@@ -196,6 +196,8 @@ static int create_object(struct creation *c, const struct overlay_caller *caller
 		r = decide_owner(c, caller);
 	if (r == 0)
 		r = can_make_in_place(c) ? make_in_place(c) : make_staged(c);
+	if (r == 0 && S_ISDIR(c->st.st_mode))
+		node_add_subdir(c->ov, dir);
 	if (r == 0)
 		r = register_new(c, ret_node);
 	dir_release(&c->hold);

@@ -9,6 +9,7 @@
 #include <git-overlayfs/log.h>
 
 #include "overlay/call.h"
+#include "overlay/links.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/redirect.h"
@@ -177,6 +178,8 @@ static int specify_lower(struct overlay *ov, const struct dir_hold *hold, const 
 	spec->type = st.st_mode & S_IFMT;
 	spec->ino = st.st_ino;
 	spec->is_shared = !S_ISDIR(spec->type) && st.st_nlink > 1;
+	if (spec->is_shared)
+		spec->lower_links = st.st_nlink;
 	return 0;
 }
 
@@ -232,7 +235,7 @@ int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct n
 
 /*
  * What a merged directory takes up in which layer means nothing: they all show the size
- * of a small one, before and after a copy-up, and a link count of 1 (unknown).
+ * of a small one, before and after a copy-up. Their links node_attributes() counts.
  */
 static void set_common_attributes(const struct node *node, struct stat *st)
 {
@@ -262,8 +265,9 @@ static int lower_attributes(struct node *node, struct stat *ret_st)
 
 	if (r == 0)
 		set_common_attributes(node, ret_st);
-	if (r == 0 && ret_st->st_nlink > node->hidden_links)
-		ret_st->st_nlink -= node->hidden_links;
+	if (r == 0)
+		ret_st->st_nlink -= ret_st->st_nlink > node->hidden_links ? node->hidden_links
+									  : ret_st->st_nlink;
 	return r;
 }
 
@@ -279,8 +283,8 @@ int node_attributes(struct overlay *ov, struct node *node, struct stat *ret_st)
 	mutex_lock(&ov->table);
 	is_orphan = !node->names && node != ov->root;
 	mutex_unlock(&ov->table);
-	if (is_orphan && (!is_upper || node_is_dir(node)))
-		ret_st->st_nlink = 0;
+	if (node_is_dir(node))
+		ret_st->st_nlink = is_orphan ? 0 : directory_links(ov, node);
 	return 0;
 }
 
@@ -288,7 +292,10 @@ int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_
 {
 	int r = node_attributes(ov, node, &ret_entry->st);
 
-	if (r < 0)
+	ret_entry->is_unreadable = r == -EIO && !node_is_upper(node) && !node_is_dir(node);
+	if (ret_entry->is_unreadable)
+		ret_entry->st = (struct stat){.st_mode = node->type, .st_ino = node->ino};
+	else if (r < 0)
 		return r;
 	ret_entry->node = node->id;
 	ret_entry->generation = node_generation(ov, node);

@@ -97,6 +97,27 @@ static int obey_marks(struct descent *d, const struct lower_ref *ref, size_t len
 	return r == 0 ? retarget(d, length, rest, redirect) : r == -ENODATA ? 0 : r;
 }
 
+/*
+ * Type, number and links. What may be a whiteout has to be looked at; elsewhere what the directory
+ * says is enough, and is there for an object whose content is missing too: it can be removed.
+ */
+static int describe(const struct lower_ref *ref, struct stat *ret_st)
+{
+	struct layer_identity identity;
+	int r;
+
+	if (ref->layer->has_whiteouts)
+		return layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
+	r = layer_identify(ref->layer, ref->node, &identity);
+	if (r == 0)
+		*ret_st = (struct stat){
+			.st_mode = identity.type,
+			.st_ino = identity.ino,
+			.st_nlink = identity.links,
+		};
+	return r;
+}
+
 /* An object of one layer, unless a whiteout stands there: then 1. */
 static int find_in_layer(const struct lower_ref *dir, const char *name, struct lower_ref *ret_ref,
 	struct stat *ret_st)
@@ -106,7 +127,7 @@ static int find_in_layer(const struct lower_ref *dir, const char *name, struct l
 
 	if (r < 0)
 		return r;
-	r = layer_getattr_with_mapping(ref.layer, ref.node, ID_VIEW_CONTAINER, ret_st);
+	r = describe(&ref, ret_st);
 	if (r == 0)
 		r = lower_is_whiteout(dir, &ref, ret_st);
 	if (r == 0) {

@@ -11,8 +11,8 @@ uint64_t ino_of_upper(uint64_t ino);
 /*
  * What the lower layers show under a name of a directory, or at the path from their roots
  * that a redirect gives ('/' first): as if there were no upper, an empty set when nothing.
- * For a directory all the layers that take part in it, else one. *ret_st is the topmost
- * object's, container ids, with the overlay's inode number; untouched without one.
+ * For a directory all the layers that take part in it, else one. *ret_st has
+ * the topmost object's type and links, and the overlay's inode number; untouched without one.
  */
 int lower_lookup(struct overlay *ov, struct node *dir, const char *target,
 	struct lower_set *ret_set, struct stat *ret_st);

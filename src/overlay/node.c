@@ -49,6 +49,7 @@ static struct node_dir *node_dir_new(struct node_spec *spec)
 	fdcache_entry_init(&dir->upper_fd);
 	dir->lowers = spec->lowers;
 	spec->lowers = (struct lower_set){0};
+	dir->subdirs = -1;
 	dir->redirect = steal_ptr(&spec->redirect);
 	atomic_init(&dir->is_impure, spec->is_impure);
 	return dir;
@@ -62,6 +63,7 @@ static struct node *node_new(struct overlay *ov, struct node_spec *spec)
 		return NULL;
 	node->ino = spec->ino;
 	node->type = spec->type;
+	node->lower_links = (uint32_t)spec->lower_links;
 	atomic_init(&node->has_upper, spec->has_upper);
 	atomic_init(&node->orphan_fd, -1);
 	atomic_init(&node->coherent_fd, -1);
@@ -184,6 +186,38 @@ void node_set_redirect(struct overlay *ov, struct node *dir, char *redirect)
 	free(old);
 }
 
+/* A directory has come into `parent`, or left it. What was never counted stays so. */
+static void adjust_subdirs(struct overlay *ov, struct node *parent, const struct node *node,
+	int change) requires_lock(ov->table)
+{
+	if (node_is_dir(node) && parent->dir->subdirs >= 0)
+		parent->dir->subdirs += change;
+}
+
+int64_t node_subdirs(struct overlay *ov, const struct node *dir)
+{
+	int64_t count;
+
+	mutex_lock(&ov->table);
+	count = dir->dir->subdirs;
+	mutex_unlock(&ov->table);
+	return count;
+}
+
+void node_set_subdirs(struct overlay *ov, struct node *dir, int64_t count)
+{
+	mutex_lock(&ov->table);
+	dir->dir->subdirs = count;
+	mutex_unlock(&ov->table);
+}
+
+void node_add_subdir(struct overlay *ov, struct node *dir)
+{
+	mutex_lock(&ov->table);
+	adjust_subdirs(ov, dir, dir, 1);
+	mutex_unlock(&ov->table);
+}
+
 void node_remember(struct overlay *ov, struct node *node, uint64_t count)
 {
 	mutex_lock(&ov->table);
@@ -303,6 +337,7 @@ static struct node *drop_name_locked(struct overlay *ov, struct node *parent, co
 
 	if (!n)
 		return NULL;
+	adjust_subdirs(ov, parent, n->node, -1);
 	table_unlink_name(ov, n);
 	free(n);
 	return drop_refs(ov, parent, 1);
@@ -332,6 +367,7 @@ int node_move_name(struct overlay *ov, struct node *parent, const char *name,
 		n->node = old->node;
 		n->in_upper = true;
 		dead = drop_name_locked(ov, new_parent, new_name);
+		adjust_subdirs(ov, new_parent, old->node, 1);
 		table_link_name(ov, steal_ptr(&n));
 		dead_too = drop_name_locked(ov, parent, name);
 	}
@@ -362,8 +398,10 @@ int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, st
 	new_a->in_upper = new_b->in_upper = true;
 	/* The caller holds both parents and both nodes: nobody dies here. */
 	drop_name_locked(ov, a_parent, a);
+	adjust_subdirs(ov, a_parent, new_a->node, 1);
 	table_link_name(ov, new_a);
 	drop_name_locked(ov, b_parent, b);
+	adjust_subdirs(ov, b_parent, new_b->node, 1);
 	table_link_name(ov, new_b);
 	mutex_unlock(&ov->table);
 	return 0;
@@ -423,9 +461,23 @@ bool node_has_other_name(
 	return has_other;
 }
 
-void node_hide_link(struct node *node)
+void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->table)
 {
-	atomic_fetch_add(&node->hidden_links, 1);
+	if (!node->is_kept)
+		node->refs++;
+	node->is_kept = true;
+}
+
+void node_hide_link(struct overlay *ov, struct node *node)
+{
+	mutex_lock(&ov->table);
+	if (++node->hidden_links < node->lower_links) {
+		node_keep_locked(ov, node);
+	} else if (node->is_kept && !node_is_upper(node)) {
+		node->refs--;
+		node->is_kept = false;
+	}
+	mutex_unlock(&ov->table);
 }
 
 bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place)

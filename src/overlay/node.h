@@ -18,6 +18,7 @@ struct node_spec {
 	bool is_impure;
 	/* The object has further names: it is found by its inode number. */
 	bool is_shared;
+	nlink_t lower_links; /* of a lower file */
 	struct lower_set lowers;
 	char *redirect; /* of a directory; taken over where it is used, then NULL */
 	uint64_t id;	/* 0: any that is free */
@@ -39,6 +40,15 @@ void node_put(struct overlay *ov, struct node *node); /* NULL is fine */
 
 /* The mark of an upper directory. Takes the string over. */
 void node_set_redirect(struct overlay *ov, struct node *dir, char *redirect);
+
+/*
+ * How many directories a directory shows, -1 where nobody has counted. Once told it follows what
+ * happens to names; set with the directory held.
+ */
+int64_t node_subdirs(struct overlay *ov, const struct node *dir);
+void node_set_subdirs(struct overlay *ov, struct node *dir, int64_t count);
+/* A new directory was made in it. */
+void node_add_subdir(struct overlay *ov, struct node *dir);
 
 /* The kernel's references. */
 void node_remember(struct overlay *ov, struct node *node, uint64_t count);
@@ -68,8 +78,13 @@ bool node_has_other_name(
 	struct overlay *ov, struct node *node, struct node *parent, const char *name);
 /* A name of an upper node that the upper does not have: see node_place(). -ENOENT without one. */
 int node_alias(struct overlay *ov, struct node *node, struct node_place *ret_place);
-/* One name of the layer's object shows it no longer. */
-void node_hide_link(struct node *node);
+/*
+ * One name of the layer's object shows it no longer. A node with further names stays for the life
+ * of the mount, or what was hidden would be counted again. The caller holds the node.
+ */
+void node_hide_link(struct overlay *ov, struct node *node);
+/* The node stays for the life of the mount. */
+void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->table);
 /* The name goes; a node without names is an orphan. */
 void node_drop_name(struct overlay *ov, struct node *parent, const char *name);
 /* Moves a name in the upper, over whatever had it. -ENOMEM, and nothing has changed. */

@@ -9,6 +9,7 @@
 
 #include "overlay/call.h"
 #include "overlay/copyup.h"
+#include "overlay/links.h"
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
@@ -61,6 +62,13 @@ static int try_whiteout(struct overlay *ov, struct error *err)
 	log_info("no device nodes in the upper: whiteouts are .wh. files");
 	ov->writes_aufs = ov->aufs_whiteouts = true;
 	return 0;
+}
+
+static int try_links(struct overlay *ov, struct error *err)
+{
+	int r = probe_upper_links(ov);
+
+	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir") : 0;
 }
 
 /*
@@ -165,6 +173,8 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 		r = open_work(ov, config, err);
 		if (r == 0)
 			r = try_whiteout(ov, err);
+		if (r == 0)
+			r = try_links(ov, err);
 		if (r < 0)
 			return r;
 	}
@@ -193,6 +203,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->xattr_prefix = config->trusted_xattrs ? "trusted.overlay." : "user.overlay.";
 	ov->aufs_whiteouts = config->aufs_whiteouts;
 	ov->is_volatile = config->is_volatile;
+	ov->static_nlink = config->static_nlink;
 	ov->redirect_dir = config->redirect_dir;
 	ov->own_uid = geteuid();
 	ov->own_gid = getegid();

@@ -147,7 +147,7 @@ static int commit(struct removal *rm, struct node *node, int inner_fd)
 	if (r < 0)
 		return r;
 	if (rm->probe.upper == UPPER_NONE)
-		node_hide_link(node);
+		node_hide_link(rm->ov, node);
 	node_drop_name(rm->ov, rm->hold.dir, rm->name);
 	return 0;
 }

@@ -285,7 +285,7 @@ static int move(struct renaming *rn)
 	if (r == 0)
 		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
 	if (r == 0 && rn->to.node && rn->to.probe.upper == UPPER_NONE)
-		node_hide_link(rn->to.node);
+		node_hide_link(rn->ov, rn->to.node);
 	return r == 0 && rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : r;
 }
 

@@ -59,7 +59,8 @@ struct node_dir {
 	struct fdcache_entry upper_fd;
 	struct lower_set lowers; /* immutable after lookup */
 	_Atomic bool is_impure;	 /* holds copied-up objects under new names */
-	char *redirect; /* protected by table: what the layers below know it by, see redirect.h */
+	int64_t subdirs; /* protected by table: directories that it shows; -1: not counted */
+	char *redirect;	 /* protected by table: what the layers below know it by, see redirect.h */
 };
 
 struct node {
@@ -74,14 +75,15 @@ struct node {
 	uint32_t name_version;	 /* protected by table: counts changes of `names` */
 	uint32_t lower_opens;	 /* protected by table: files that were opened on `lower` */
 	/*
-	 * Hard links of a layer: how many names it has there, once it is in the upper; and how many
-	 * of them no longer show the layer's object, because they are in the upper or gone.
+	 * Hard links of a layer: how many names it has there (0: it is none); and how many of
+	 * a file's names no longer show the layer's object, because they are in the upper or gone.
 	 */
-	uint32_t lower_links; /* constant once the node is in the upper */
+	uint32_t lower_links; /* immutable, but for what is copied up without a name: 0 then */
 	_Atomic uint32_t hidden_links;
 	mode_t type;		/* immutable: S_IFREG... */
 	_Atomic bool has_upper; /* once true it stays so */
 	bool is_copying;	/* protected by table: a copy-up is under way */
+	bool is_kept;		/* protected by table: one of `refs` is for the life of the mount */
 	bool has_key;		/* protected by table: found by its inode number */
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
@@ -112,6 +114,8 @@ struct overlay {
 	bool aufs_whiteouts;
 	bool writes_aufs; /* device nodes cannot be made here */
 	bool is_volatile;
+	bool static_nlink;	 /* directories have a link count of 1 */
+	bool upper_counts_links; /* st_nlink of its directories tells what is in them */
 	enum overlay_redirect redirect_dir;
 	uint32_t own_uid, own_gid; /* what a new object belongs to by itself */
 
@@ -128,7 +132,7 @@ struct overlay {
 	struct node_name **name_buckets;
 	size_t name_bucket_count, name_count;
 	struct node **key_buckets;
-	size_t key_bucket_count;
+	size_t key_bucket_count, key_count;
 };
 
 static inline bool node_is_dir(const struct node *node)

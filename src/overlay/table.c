@@ -118,12 +118,37 @@ struct node *table_find_key(struct overlay *ov, uint64_t ino) requires_lock(ov->
 	return node;
 }
 
+static void grow_keys(struct overlay *ov) requires_lock(ov->table)
+{
+	size_t count = ov->key_bucket_count * 2, old_count = ov->key_bucket_count;
+	struct node **old = ov->key_buckets;
+	struct node **buckets = calloc(count, sizeof(struct node *));
+
+	if (!buckets)
+		return;
+	ov->key_buckets = buckets;
+	ov->key_bucket_count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		for (struct node *node = old[i], *next; node; node = next) {
+			struct node **bucket = key_bucket(ov, node->ino);
+
+			next = node->key_next;
+			node->key_next = *bucket;
+			*bucket = node;
+		}
+	}
+	free(old);
+}
+
 void table_link_key(struct overlay *ov, struct node *node) requires_lock(ov->table)
 {
-	struct node **bucket = key_bucket(ov, node->ino);
+	struct node **bucket;
 
 	if (node->has_key)
 		return;
+	if (++ov->key_count > ov->key_bucket_count)
+		grow_keys(ov);
+	bucket = key_bucket(ov, node->ino);
 	node->key_next = *bucket;
 	*bucket = node;
 	node->has_key = true;
@@ -139,6 +164,7 @@ void table_unlink_key(struct overlay *ov, struct node *node) requires_lock(ov->t
 		p = &(*p)->key_next;
 	*p = node->key_next;
 	node->has_key = false;
+	ov->key_count--;
 }
 
 /* --- ids --- */

@@ -234,6 +234,7 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.trusted_xattrs = wants_trusted_marks(daemon),
 		.aufs_whiteouts = config->aufs_whiteouts,
 		.is_volatile = config->is_volatile,
+		.static_nlink = config->static_nlink,
 		.redirect_dir = redirect_dir(config),
 		.adopts_root = !config->upper,
 	};

@@ -51,6 +51,45 @@ static void attributes_of_every_entry(void **state)
 		check_entry(ctx, &ctx->fixture->entries[i]);
 }
 
+static uint32_t directories_in(const struct fixture *fixture, const char *dir)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < fixture->count; i++)
+		count += S_ISDIR(fixture->entries[i].mode) &&
+			 fixture_is_child(dir, fixture->entries[i].path);
+	return count;
+}
+
+static void check_identity(struct context *ctx, const char *path)
+{
+	struct stat st = attributes(ctx, path, ID_VIEW_STORAGE);
+	layer_node_t node = walk(ctx, path);
+	struct layer_identity identity;
+	uint32_t count = 77;
+	int r;
+
+	assert_int_equal(layer_identify(ctx->layer, node, &identity), 0);
+	assert_int_equal(identity.type, st.st_mode & S_IFMT);
+	assert_int_equal(identity.ino, st.st_ino);
+	assert_int_equal(identity.links, st.st_nlink);
+	r = layer_count_directories(ctx->layer, node, &count);
+	layer_forget(ctx->layer, node, 1);
+	assert_int_equal(r, S_ISDIR(st.st_mode) ? 0 : -ENOTDIR);
+	if (r == 0 && count != directories_in(ctx->fixture, path))
+		fail_msg("'%s' has %u directories, wanted %u", path, count,
+			directories_in(ctx->fixture, path));
+}
+
+static void identities_and_counts(void **state)
+{
+	struct context *ctx = *state;
+
+	check_identity(ctx, "");
+	for (size_t i = 0; i < ctx->fixture->count && i < 100; i++)
+		check_identity(ctx, ctx->fixture->entries[i].path);
+}
+
 static void the_root_is_a_directory(void **state)
 {
 	struct stat st = attributes(*state, "", ID_VIEW_CONTAINER);
@@ -237,6 +276,7 @@ static void statfs(void **state)
 
 const struct CMUnitTest attr_tests[] = {
 	cmocka_unit_test(attributes_of_every_entry),
+	cmocka_unit_test(identities_and_counts),
 	cmocka_unit_test(the_root_is_a_directory),
 	cmocka_unit_test(the_views_differ_in_ids_only),
 	cmocka_unit_test(an_unmapped_owner_is_the_overflow_id),

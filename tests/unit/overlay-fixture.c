@@ -54,6 +54,7 @@ void fixture_mount(struct fixture *fx)
 		.trusted_xattrs = fx->trusted_xattrs,
 		.is_volatile = true,
 		.adopts_root = fx->adopts_root,
+		.static_nlink = fx->static_nlink,
 	};
 	struct error err = {0};
 

@@ -95,9 +95,11 @@ static void a_fault_hits_as_often_as_asked(void **state)
 static void every_operation_can_fail(void **state)
 {
 	struct fixture *f = *state;
+	struct layer_identity identity;
 	struct layer_file file;
 	struct statvfs vfs;
 	struct stat st;
+	uint32_t count;
 	char buf[8];
 
 	for (int op = 0; op < MEM_OPERATION_COUNT; op++)
@@ -111,6 +113,9 @@ static void every_operation_can_fail(void **state)
 	assert_int_equal(layer_getxattr(f->layer, f->root, "user.x", buf, 8), -100 - MEM_GETXATTR);
 	assert_int_equal(layer_listxattr(f->layer, f->root, buf, 8), -100 - MEM_LISTXATTR);
 	assert_int_equal(layer_statfs(f->layer, &vfs), -100 - MEM_STATFS);
+	assert_int_equal(layer_identify(f->layer, f->root, &identity), -100 - MEM_IDENTIFY);
+	assert_int_equal(
+		layer_count_directories(f->layer, f->root, &count), -100 - MEM_COUNT_DIRECTORIES);
 	for (int op = 0; op < MEM_OPERATION_COUNT; op++)
 		assert_int_equal(mem_tree_calls(f->tree, op), 1);
 }
