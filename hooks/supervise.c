@@ -68,6 +68,8 @@ static void put_flags(FILE *out, const struct workspace_config *config)
 		fputs(",ro", out);
 	if (config->is_volatile)
 		fputs(",volatile", out);
+	if (config->no_acls)
+		fputs(",noacl", out);
 }
 
 int supervise_options(const struct workspace_config *config, char **ret_text, struct error *err)

@@ -60,6 +60,7 @@ struct workspace_config {
 	bool is_volatile;
 	bool static_nlink;
 	enum config_redirect redirect_dir;
+	bool no_acls;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */
 	/* Mount flags: -1 not said, 0 off, 1 on. */
 	int suid, dev, exec;

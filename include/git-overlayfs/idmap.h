@@ -67,6 +67,13 @@ void idmap_init(struct idmap *map);
  */
 int idmap_parse(struct idmap *map, enum idmap_kind kind, const char *text, struct error *err);
 
+/*
+ * The container's id of a storage id that is no stat's answer but written somewhere: there the
+ * overflow id is somebody. False when it is not mapped. A squash plays no part.
+ */
+bool idmap_find_container(
+	const struct idmap *map, enum idmap_kind kind, uint32_t storage_id, uint32_t *ret_id);
+
 /* What the container sees; IDMAP_OVERFLOW_ID for an id that is not mapped. */
 uint32_t idmap_to_container(const struct idmap *map, enum idmap_kind kind, uint32_t storage_id);
 

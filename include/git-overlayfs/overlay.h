@@ -67,6 +67,7 @@ struct overlay_config {
 	/* Directories have a link count of 1 ("unknown"): theirs are not counted. */
 	bool static_nlink;
 	enum overlay_redirect redirect_dir;
+	bool no_acls; /* do not show POSIX ACLs */
 	/*
 	 * The upper was made for this overlay: its root takes owner, mode and times of the
 	 * topmost layer's, once. An upper that somebody gave keeps its own.
@@ -98,6 +99,11 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 void overlay_free(struct overlay *ov); /* NULL is fine; no other call may be running */
 
 bool overlay_is_read_only(const struct overlay *ov);
+/*
+ * Whether POSIX ACLs show, as system.posix_acl_*, with container ids: the caller then enforces
+ * them. False where the upper can hold none, or ids are squashed.
+ */
+bool overlay_has_acls(const struct overlay *ov);
 
 /* All that was changed reaches the disk, unless the overlay is volatile. */
 int overlay_sync(struct overlay *ov);
@@ -143,6 +149,8 @@ int overlay_statfs(struct overlay *ov, struct statvfs *ret_st);
 ssize_t overlay_getxattr(
 	struct overlay *ov, uint64_t node, const char *name, void *buf, size_t size);
 ssize_t overlay_listxattr(struct overlay *ov, uint64_t node, char *buf, size_t size);
+/* `flags` as setxattr(2). */
+#define OVERLAY_XATTR_KILL_SGID (1 << 16) /* an access ACL comes from no member of the group */
 int overlay_setxattr(struct overlay *ov, uint64_t node, const char *name, const void *value,
 	size_t size, int flags);
 int overlay_removexattr(struct overlay *ov, uint64_t node, const char *name);

@@ -201,6 +201,18 @@ static int set_static_nlink(struct workspace_config *config, const char *value, 
 	return 0;
 }
 
+static int set_acl(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->no_acls = false;
+	return 0;
+}
+
+static int set_noacl(struct workspace_config *config, const char *value, struct error *err)
+{
+	config->no_acls = true;
+	return 0;
+}
+
 static int set_suid(struct workspace_config *config, const char *value, struct error *err)
 {
 	config->suid = 1;
@@ -332,6 +344,8 @@ const struct config_option config_options[] = {
 		set_volatile},
 	{"static_nlink", NULL, "directories have one link: what is in them is not counted", true,
 		set_static_nlink},
+	{"acl", NULL, "show and enforce POSIX ACLs (default)", true, set_acl},
+	{"noacl", NULL, "neither show nor enforce POSIX ACLs", true, set_noacl},
 	{"suid", NULL, "honour set-user-ID bits", false, set_suid},
 	{"nosuid", NULL, "ignore set-user-ID bits (default)", true, set_nosuid},
 	{"dev", NULL, "let device nodes work", false, set_dev},

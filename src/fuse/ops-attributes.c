@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fuse/ops.h"
+#include "fuse/wire.h"
 #include "util/cleanup.h"
 
 static struct overlay_file *file_of(struct fuse_file_info *fi)
@@ -122,6 +123,8 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_setxattr(
 	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
+	if (wire_current()->kills_sgid)
+		flags |= OVERLAY_XATTR_KILL_SGID;
 	reply_result(req, overlay_setxattr(request_overlay(req), ino, name, value, size, flags));
 }
 

@@ -3,12 +3,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "fuse/ops.h"
+#include "fuse/wire.h"
 #include "util/cleanup.h"
 
 /* More only wake each other across processors: a wake-up costs ten times the work. */
@@ -21,8 +21,16 @@ static void want(struct fuse_conn_info *conn, unsigned caps)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
+	const struct session *session = userdata;
+
 	/* The umask does not count where a default ACL rules: we apply it. */
 	want(conn, FUSE_CAP_DONT_MASK);
+	if (overlay_has_acls(session->overlay))
+		want(conn, FUSE_CAP_POSIX_ACL);
+#ifdef FUSE_CAP_SETXATTR_EXT
+	/* Newer versions know the form, but not what it is for: see wire.c. */
+	conn->want &= ~(unsigned)FUSE_CAP_SETXATTR_EXT;
+#endif
 	want(conn, FUSE_CAP_CACHE_SYMLINKS);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	want(conn, FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
@@ -106,11 +114,9 @@ static int loop(struct session *session)
 
 int session_serve(struct session *session, int fuse_fd, struct error *err)
 {
-	char path[sizeof("/dev/fd/-2147483648")];
-	int r;
+	int r = wire_connect(session->fuse, fuse_fd);
 
-	snprintf(path, sizeof(path), "/dev/fd/%d", fuse_fd);
-	if (fuse_session_mount(session->fuse, path) != 0) {
+	if (r < 0) {
 		close_keep_errno(fuse_fd);
 		return error_set(err, EIO, EXIT_STATUS_FAILED, "libfuse refused the descriptor");
 	}

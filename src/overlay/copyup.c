@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copydata.h"
 #include "overlay/lookup.h"
@@ -63,14 +64,15 @@ static bool copies_xattr(const char *name)
 	return xattr_from_disk(name, buf) != NULL;
 }
 
-static bool is_unseen_xattr(const char *name)
+static bool is_unseen_xattr(const struct overlay *ov, const char *name)
 {
-	return strncmp(name, "trusted.", 8) == 0 || strcmp(name, "security.selinux") == 0;
+	return strncmp(name, "trusted.", 8) == 0 || strcmp(name, "security.selinux") == 0 ||
+	       (!ov->has_acls && acl_is_name(name));
 }
 
-static int stage_xattr(struct copyup *up, const char *name)
+static int copy_xattr(struct overlay *ov, const struct lower_ref *lower, int fd, const char *name)
 {
-	ssize_t size = layer_getxattr(up->lower.layer, up->lower.node, name, NULL, 0);
+	ssize_t size = layer_getxattr(lower->layer, lower->node, name, NULL, 0);
 	_cleanup_free_ void *value = NULL;
 	int r;
 
@@ -79,16 +81,18 @@ static int stage_xattr(struct copyup *up, const char *name)
 	value = malloc(size ? (size_t)size : 1);
 	if (!value)
 		return -ENOMEM;
-	size = layer_getxattr(up->lower.layer, up->lower.node, name, value, (size_t)size);
+	size = layer_getxattr(lower->layer, lower->node, name, value, (size_t)size);
 	if (size < 0)
 		return (int)size;
-	r = call_setxattr(up->staged.fd, name, value, (size_t)size, 0);
-	return (r == -EPERM || r == -EOPNOTSUPP) && is_unseen_xattr(name) ? 0 : r;
+	r = acl_is_name(name) ? acl_check_copy(value, (size_t)size) : 0;
+	if (r == 0)
+		r = call_setxattr(fd, name, value, (size_t)size, 0);
+	return (r == -EPERM || r == -EOPNOTSUPP) && is_unseen_xattr(ov, name) ? 0 : r;
 }
 
-static int stage_xattrs(struct copyup *up)
+int copy_xattrs(struct overlay *ov, const struct lower_ref *lower, int fd)
 {
-	ssize_t size = layer_listxattr(up->lower.layer, up->lower.node, NULL, 0);
+	ssize_t size = layer_listxattr(lower->layer, lower->node, NULL, 0);
 	_cleanup_free_ char *names = NULL;
 
 	if (size <= 0)
@@ -96,11 +100,11 @@ static int stage_xattrs(struct copyup *up)
 	names = malloc((size_t)size);
 	if (!names)
 		return -ENOMEM;
-	size = layer_listxattr(up->lower.layer, up->lower.node, names, (size_t)size);
+	size = layer_listxattr(lower->layer, lower->node, names, (size_t)size);
 	if (size < 0)
 		return (int)size;
 	for (const char *p = names; p < names + size; p += strlen(p) + 1) {
-		int r = copies_xattr(p) ? stage_xattr(up, p) : 0;
+		int r = copies_xattr(p) ? copy_xattr(ov, lower, fd, p) : 0;
 
 		if (r < 0)
 			return r;
@@ -126,7 +130,7 @@ static int stage_copy(struct copyup *up)
 	if (r == 0 && S_ISREG(up->st.st_mode))
 		r = stage_data(up);
 	if (r == 0)
-		r = stage_xattrs(up);
+		r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
 	/* A name that stays behind in the layer keeps the number. */
 	if (r == 0 && S_ISREG(up->st.st_mode) && is_last_name(up->node)) {
 		r = upper_set_origin_ino(up->ov, up->staged.fd, up->node->ino);

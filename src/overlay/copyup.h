@@ -18,6 +18,9 @@
  * not mapped.
  */
 int copyup_node(struct overlay *ov, struct node *node, uint64_t size);
+/* The extended attributes of a layer's object, onto one that is being made; marks stay behind. */
+int copy_xattrs(struct overlay *ov, const struct lower_ref *lower, int fd);
+
 /* --- the steps that creating an object shares (stage.c) --- */
 /*
  * A staged object: under a temporary name in the work directory. For a regular file

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/create.h"
@@ -20,8 +21,9 @@ struct creation {
 	struct dir_hold hold;
 	bool over_whiteout; /* a device or file stands there, to be replaced */
 	bool is_hidden_below;
-	bool has_acl; /* the directory has a default ACL, which says what may be */
-	int fd;	      /* of a regular file, -1 for anything else */
+	bool has_acl;	/* the directory has a default ACL, which says what may be */
+	bool sheds_acl; /* it has one that the mount does not show */
+	int fd;		/* of a regular file, -1 for anything else */
 };
 
 /* --- what it is to be --- */
@@ -47,9 +49,18 @@ static int inherit_group(struct creation *c)
 	return 0;
 }
 
-static bool has_default_acl(const struct creation *c)
+/* The umask does not count where there is a default ACL. */
+static int inherit_acl(struct creation *c, mode_t umask)
 {
-	return call_getxattr(c->hold.pin.fd, "system.posix_acl_default", NULL, 0) > 0;
+	int r = acl_has_default(c->hold.pin.fd);
+
+	if (r < 0)
+		return r;
+	c->has_acl = r && c->ov->has_acls;
+	c->sheds_acl = r && !c->ov->has_acls;
+	if (!c->has_acl)
+		c->st.st_mode &= ~(umask & 07777);
+	return 0;
 }
 
 static int decide_owner(struct creation *c, const struct overlay_caller *caller)
@@ -60,13 +71,7 @@ static int decide_owner(struct creation *c, const struct overlay_caller *caller)
 		r = idmap_to_storage(c->ov->ids, IDMAP_GID, caller->gid, &c->st.st_gid);
 	if (r == 0)
 		r = inherit_group(c);
-	if (r < 0 || S_ISLNK(c->st.st_mode))
-		return r;
-	c->has_acl = has_default_acl(c);
-	/* The umask does not count then. */
-	if (!c->has_acl)
-		c->st.st_mode &= ~(caller->umask & 07777);
-	return 0;
+	return r < 0 || S_ISLNK(c->st.st_mode) ? r : inherit_acl(c, caller->umask);
 }
 
 /* --- making it --- */
@@ -76,7 +81,7 @@ static bool can_make_in_place(const struct creation *c)
 {
 	const struct overlay *ov = c->ov;
 
-	return !c->over_whiteout && !is_whiteout_device(&c->st) &&
+	return !c->over_whiteout && !c->sheds_acl && !is_whiteout_device(&c->st) &&
 	       !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) &&
 	       (c->st.st_uid == ov->own_uid || c->st.st_uid == (uid_t)-1) &&
 	       (c->st.st_gid == ov->own_gid || c->st.st_gid == (gid_t)-1);
@@ -112,6 +117,27 @@ static int swap_in(struct creation *c, struct staged *staged)
 		c->ov, staged, c->hold.pin.fd, c->name, c->over_whiteout ? over : RENAME_NOREPLACE);
 }
 
+/*
+ * Special bits go with a change of owner, and mkdir(2) gives none. The permissions are an ACL's
+ * where one was inherited: they are as they were made.
+ */
+static int give_mode(const struct creation *c, int fd)
+{
+	mode_t mode = c->st.st_mode & 07777;
+	struct stat st;
+	int r;
+
+	if (S_ISLNK(c->st.st_mode))
+		return 0;
+	if (c->has_acl) {
+		r = call_fstat(fd, &st);
+		if (r < 0 || (st.st_mode & 07000) == (mode & 07000))
+			return r;
+		mode = (st.st_mode & 0777) | (mode & 07000);
+	}
+	return call_chmod(fd, mode);
+}
+
 static int make_staged(struct creation *c)
 {
 	struct staged staged = {.fd = -1};
@@ -121,9 +147,8 @@ static int make_staged(struct creation *c)
 	if (r < 0)
 		return r;
 	r = call_chown(staged.fd, c->st.st_uid, c->st.st_gid);
-	/* A mode would change the mask of an ACL: there it was given at the start. */
-	if (r == 0 && !S_ISLNK(c->st.st_mode) && !c->has_acl)
-		r = call_chmod(staged.fd, c->st.st_mode & 07777);
+	if (r == 0)
+		r = give_mode(c, staged.fd);
 	if (r == 0 && S_ISDIR(c->st.st_mode) && (c->over_whiteout || c->is_hidden_below))
 		r = upper_set_opaque(c->ov, staged.fd);
 	if (r == 0 && is_whiteout_device(&c->st))

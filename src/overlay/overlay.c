@@ -7,6 +7,7 @@
 
 #include <git-overlayfs/log.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/links.h"
@@ -21,6 +22,11 @@
 bool overlay_is_read_only(const struct overlay *ov)
 {
 	return ov->upper_fd < 0;
+}
+
+bool overlay_has_acls(const struct overlay *ov)
+{
+	return ov->has_acls;
 }
 
 /* --- the upper and the work directory --- */
@@ -44,6 +50,10 @@ static int open_work(struct overlay *ov, const struct overlay_config *config, st
 	ov->work_fd = call_openat(config->work_fd, WORK_NAME, O_PATH | O_DIRECTORY, 0);
 	if (ov->work_fd < 0)
 		return error_set_errno(err, -ov->work_fd, EXIT_STATUS_FAILED, "workdir");
+	/* A default ACL of the directories above would come to whatever is staged here. */
+	r = acl_clear(ov->work_fd);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir: its ACL");
 	return 0;
 }
 
@@ -89,7 +99,8 @@ static int adopt_root(struct overlay *ov, const struct lower_ref *top)
 		return r;
 	if (idmap_can_copy(ov->ids, IDMAP_UID, st.st_uid) &&
 		idmap_can_copy(ov->ids, IDMAP_GID, st.st_gid) &&
-		upper_set_mark(ov, ov->upper_fd, MARK_ROOT, "y") == 0)
+		upper_set_mark(ov, ov->upper_fd, MARK_ROOT, "y") == 0 &&
+		acl_clear(ov->upper_fd) == 0 && copy_xattrs(ov, top, ov->upper_fd) == 0)
 		(void)stage_attributes(&root, &st);
 	return 0;
 }
@@ -178,6 +189,7 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 		if (r < 0)
 			return r;
 	}
+	ov->has_acls = !config->no_acls && acl_is_supported(ov);
 	return make_root(ov, config->adopts_root, err);
 }
 

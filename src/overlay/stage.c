@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/mark.h"
 #include "util/cleanup.h"
-
-#define DEFAULT_ACL  "system.posix_acl_default"
-#define ACL_SIZE_MAX 65536
 
 static int make_object(struct overlay *ov, const struct stat *st, mode_t mode, const char *target,
 	const char *name)
@@ -68,7 +66,7 @@ static int make_acl_dir(struct overlay *ov, int acl_dir_fd, const char *name)
 {
 	_cleanup_free_ void *acl = malloc(ACL_SIZE_MAX);
 	_cleanup_close_ int fd = -1;
-	ssize_t size = acl ? call_getxattr(acl_dir_fd, DEFAULT_ACL, acl, ACL_SIZE_MAX) : -ENOMEM;
+	ssize_t size = acl ? call_getxattr(acl_dir_fd, ACL_DEFAULT, acl, ACL_SIZE_MAX) : -ENOMEM;
 	int r;
 
 	if (size < 0)
@@ -77,7 +75,7 @@ static int make_acl_dir(struct overlay *ov, int acl_dir_fd, const char *name)
 	if (r < 0)
 		return r;
 	fd = call_openat(ov->work_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-	return fd < 0 ? fd : call_setxattr(fd, DEFAULT_ACL, acl, (size_t)size, 0);
+	return fd < 0 ? fd : call_setxattr(fd, ACL_DEFAULT, acl, (size_t)size, 0);
 }
 
 int stage_with_acl(

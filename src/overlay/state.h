@@ -117,6 +117,7 @@ struct overlay {
 	bool static_nlink;	 /* directories have a link count of 1 */
 	bool upper_counts_links; /* st_nlink of its directories tells what is in them */
 	enum overlay_redirect redirect_dir;
+	bool has_acls;		   /* shown, and so enforced by the kernel */
 	uint32_t own_uid, own_gid; /* what a new object belongs to by itself */
 
 	struct fdcache *fds;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/mark.h"
@@ -40,24 +41,42 @@ static ssize_t list_on_disk(struct overlay *ov, struct node *node, char *buf, si
 	return r < 0 ? r : call_listxattr(fd, buf, size);
 }
 
-/*
- * ACLs are not enforced by the mount, so they are not shown either: a program would
- * believe in them.
- */
-static bool is_acl(const char *name)
+/* What the mount does not enforce it does not show either: a program would believe in it. */
+static bool is_hidden(const struct overlay *ov, const char *name)
 {
-	return strncmp(name, "system.posix_acl_", strlen("system.posix_acl_")) == 0;
+	return !ov->has_acls && acl_is_name(name);
 }
 
 static int begin(struct overlay *ov, uint64_t id, const char *name, char disk_name[XATTR_NAME_SIZE],
 	struct node **ret_node)
 {
-	int r = is_acl(name) ? -EOPNOTSUPP : xattr_to_disk(name, disk_name);
+	int r = is_hidden(ov, name) ? -EOPNOTSUPP : xattr_to_disk(name, disk_name);
 
 	if (r < 0)
 		return r;
 	*ret_node = node_get(ov, id);
 	return *ret_node ? 0 : -ESTALE;
+}
+
+/* The whole value first: fewer entries may show than there are. */
+static ssize_t get_acl(
+	struct overlay *ov, struct node *node, const char *name, void *buf, size_t size)
+{
+	_cleanup_free_ void *acl = NULL;
+	ssize_t n = get_by_disk_name(ov, node, name, NULL, 0);
+
+	if (n <= 0)
+		return n;
+	acl = malloc(ACL_SIZE_MAX);
+	n = acl ? get_by_disk_name(ov, node, name, acl, ACL_SIZE_MAX) : -ENOMEM;
+	if (n >= 0)
+		n = acl_to_container(ov->ids, acl, (size_t)n);
+	if (n < 0 || size == 0)
+		return n;
+	if ((size_t)n > size)
+		return -ERANGE;
+	memcpy(buf, acl, (size_t)n);
+	return n;
 }
 
 ssize_t overlay_getxattr(struct overlay *ov, uint64_t id, const char *name, void *buf, size_t size)
@@ -68,19 +87,23 @@ ssize_t overlay_getxattr(struct overlay *ov, uint64_t id, const char *name, void
 
 	if (n < 0)
 		return n;
-	n = get_by_disk_name(ov, node, disk_name, buf, size);
+	if (acl_is_name(name))
+		n = get_acl(ov, node, name, buf, size);
+	else
+		n = get_by_disk_name(ov, node, disk_name, buf, size);
 	node_put(ov, node);
 	return n;
 }
 
 /* Copies what is to be seen. Returns the length that all of it has. */
-static ssize_t filter(const char *names, size_t length, char *buf, size_t size)
+static ssize_t filter(
+	const struct overlay *ov, const char *names, size_t length, char *buf, size_t size)
 {
 	size_t n = 0;
 
 	for (const char *p = names; p < names + length; p += strlen(p) + 1) {
 		char shown[XATTR_NAME_SIZE];
-		const char *name = is_acl(p) ? NULL : xattr_from_disk(p, shown);
+		const char *name = is_hidden(ov, p) ? NULL : xattr_from_disk(p, shown);
 		size_t room;
 
 		if (!name)
@@ -105,7 +128,7 @@ ssize_t overlay_listxattr(struct overlay *ov, uint64_t id, char *buf, size_t siz
 		return -ESTALE;
 	n = names ? list_on_disk(ov, node, names, LIST_MAX) : -ENOMEM;
 	node_put(ov, node);
-	return n < 0 ? n : filter(names, (size_t)n, buf, size);
+	return n < 0 ? n : filter(ov, names, (size_t)n, buf, size);
 }
 
 /* Opens the upper object that is about to change. */
@@ -124,6 +147,32 @@ static int begin_change(struct overlay *ov, uint64_t id, const char *name,
 	return r;
 }
 
+/* Set-group-id is for members of the group: a file system has this of the one who asks. */
+static int kill_sgid(int fd)
+{
+	struct stat st;
+	int r = call_fstat(fd, &st);
+
+	return r < 0 || !(st.st_mode & S_ISGID) ? r : call_chmod(fd, st.st_mode & 05777);
+}
+
+static int set_acl(
+	struct overlay *ov, int fd, const char *name, const void *value, size_t size, int flags)
+{
+	_cleanup_free_ void *acl = malloc(size ? size : 1);
+	int r = acl ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	memcpy(acl, value, size);
+	r = acl_to_storage(ov->ids, acl, size);
+	if (r == 0)
+		r = call_setxattr(fd, name, acl, size, flags & ~OVERLAY_XATTR_KILL_SGID);
+	if (r == 0 && flags & OVERLAY_XATTR_KILL_SGID && strcmp(name, ACL_ACCESS) == 0)
+		r = kill_sgid(fd);
+	return r;
+}
+
 int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const void *value,
 	size_t size, int flags)
 {
@@ -131,7 +180,11 @@ int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const vo
 	_cleanup_close_ int fd = -1;
 	int r = begin_change(ov, id, name, disk_name, &fd);
 
-	return r < 0 ? r : call_setxattr(fd, disk_name, value, size, flags);
+	if (r < 0)
+		return r;
+	if (acl_is_name(name))
+		return set_acl(ov, fd, name, value, size, flags);
+	return call_setxattr(fd, disk_name, value, size, flags & ~OVERLAY_XATTR_KILL_SGID);
 }
 
 int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
@@ -142,6 +195,9 @@ int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
 	ssize_t n = overlay_getxattr(ov, id, name, NULL, 0);
 	int r;
 
+	/* Nor is there an ACL that cannot be taken away: it is a part of the mode. */
+	if (n == -ENODATA && acl_is_name(name))
+		return 0;
 	if (n < 0)
 		return (int)n;
 	r = begin_change(ov, id, name, disk_name, &fd);

@@ -236,6 +236,7 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.is_volatile = config->is_volatile,
 		.static_nlink = config->static_nlink,
 		.redirect_dir = redirect_dir(config),
+		.no_acls = config->no_acls,
 		.adopts_root = !config->upper,
 	};
 	_cleanup_free_ struct layer **layers = calloc(places->count, sizeof(struct layer *));

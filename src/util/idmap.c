@@ -105,6 +105,12 @@ static bool translate(const struct idmap_table *table, bool forward, uint32_t id
 	return false;
 }
 
+bool idmap_find_container(
+	const struct idmap *map, enum idmap_kind kind, uint32_t storage_id, uint32_t *ret_id)
+{
+	return translate(&map->tables[kind], false, storage_id, ret_id);
+}
+
 static bool storage_to_container(
 	const struct idmap *map, enum idmap_kind kind, uint32_t storage_id, uint32_t *ret)
 {

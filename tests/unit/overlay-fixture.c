@@ -55,6 +55,7 @@ void fixture_mount(struct fixture *fx)
 		.is_volatile = true,
 		.adopts_root = fx->adopts_root,
 		.static_nlink = fx->static_nlink,
+		.no_acls = fx->no_acls,
 	};
 	struct error err = {0};
 

@@ -24,7 +24,7 @@ struct fixture {
 	size_t tree_count;
 	struct idmap ids;
 	enum overlay_redirect redirect_dir;
-	bool read_only, aufs_whiteouts, trusted_xattrs, adopts_root, static_nlink;
+	bool read_only, aufs_whiteouts, trusted_xattrs, adopts_root, static_nlink, no_acls;
 	char dir[64]; /* holds upper/ and work/ */
 	int upper_fd, work_fd;
 	struct overlay *ov;

@@ -67,7 +67,7 @@ static void lists_quotes_and_escapes(void **state)
 
 	parse(&config,
 		",,lowerdir=/a:/b\\:c:/d\\,e,,upperdir=\"/u,p\",workdir=/w\\\\x,"
-		"context=\"system_u:object_r:x:s0:c374,c444\",volatile,,",
+		"context=\"system_u:object_r:x:s0:c374,c444\",volatile,noacl,,",
 		CONFIG_ORIGIN_FUSE);
 	assert_int_equal(config.layer_count, 3);
 	assert_string_equal(config.layers[0].path, "/a");
@@ -78,6 +78,7 @@ static void lists_quotes_and_escapes(void **state)
 	assert_string_equal(config.work, "/w\\x");
 	assert_true(config.aufs_whiteouts);
 	assert_true(config.is_volatile);
+	assert_true(config.no_acls);
 	assert_int_equal(config_validate(&config, NULL), 0);
 	config_release(&config);
 }

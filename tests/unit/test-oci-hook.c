@@ -71,7 +71,7 @@ static void options_round_trip(void **state)
 		"/srv/mono.git,target=/w,owner=1000:100,mtime=12345,keep=keep",
 		"repo=/srv/a\\,b\\\\c.git,rev=v1,subdir=x/y,target=/w\\,1",
 		"layer=git:/a.git@main,layer=dir:/opt/s\\,dk,layer=git:/b.git:sub,target=/w",
-		"/a.git,upperdir=/u\\,1,workdir=/w\\\\k,target=/t,volatile",
+		"/a.git,upperdir=/u\\,1,workdir=/w\\\\k,target=/t,volatile,noacl",
 		"/a.git@HEAD~1,ro,target=/t,mtime=commit",
 		"repo=/odd@name:x.git,rev=a@{1},target=/t",
 	};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel says and libfuse does not pass on: requests are looked at, and some of them
+ * rewritten, between the device and libfuse. Works the same on every version of libfuse 3.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fuse_session;
+
+/* About the request that this thread is handling. */
+struct wire_request {
+	bool kills_sgid; /* SETXATTR: the caller is not in the file's group, nor privileged */
+};
+
+const struct wire_request *wire_current(void);
+
+/* Lets the session read and write `fuse_fd`, which it takes over on success. 0 or -errno. */
+int wire_connect(struct fuse_session *session, int fuse_fd);
