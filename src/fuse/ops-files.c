@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Open files and their content. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "fuse/ops.h"
@@ -20,10 +21,43 @@ static void keep_file(struct fuse_file_info *fi, struct overlay_file *file)
 	fi->noflush = 1;
 }
 
+/*
+ * The kernel leaves O_TRUNC to the open, and what a truncation by a user takes away with it. root
+ * has CAP_FSETID. Set-group-id without group execution it never takes away.
+ */
+static int drop_set_id(struct overlay *ov, fuse_ino_t ino, struct overlay_file *file)
+{
+	struct stat st;
+	int r = overlay_getattr(ov, ino, file, &st);
+	mode_t drops = S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0);
+
+	if (r < 0 || !(st.st_mode & drops))
+		return r;
+	st.st_mode &= ~drops;
+	return overlay_setattr(ov, ino, file, &st, OVERLAY_SET_MODE, &st);
+}
+
+static int open_for(fuse_req_t req, fuse_ino_t ino, int flags, struct overlay_file **ret_file)
+{
+	struct overlay *ov = request_overlay(req);
+	struct overlay_file *file;
+	int r = overlay_open(ov, ino, flags, &file);
+
+	if (r < 0)
+		return r;
+	if (flags & O_TRUNC && fuse_req_ctx(req)->uid != 0)
+		r = drop_set_id(ov, ino, file);
+	if (r < 0)
+		overlay_release(ov, file);
+	else
+		*ret_file = file;
+	return r;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct overlay_file *file;
-	int r = overlay_open(request_overlay(req), ino, fi->flags, &file);
+	int r = open_for(req, ino, fi->flags, &file);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);

@@ -81,9 +81,10 @@ static int apply(struct change *c)
 
 	if (c->set & OVERLAY_SET_SIZE)
 		r = change_size(c);
-	if (r == 0 && c->set & ~(unsigned)OVERLAY_SET_SIZE)
+	if (r == 0 && c->set != OVERLAY_SET_SIZE)
 		r = upper_open(c->ov, c->node, O_PATH, &fd);
-	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1))
+	/* chown(2) to nobody changes nothing but the time of the last change. */
+	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1 || !c->set))
 		r = call_chown(fd, c->uid, c->gid);
 	if (r == 0 && c->set & OVERLAY_SET_MODE)
 		r = call_chmod(fd, c->st->st_mode & 07777);

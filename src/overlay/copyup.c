@@ -117,7 +117,10 @@ static bool is_last_name(const struct node *node)
 	return node->lower_links <= 1 || node->hidden_links + 1 >= node->lower_links;
 }
 
-/* Data, xattrs, owner, mode, times: each step would undo what a later one sets. */
+/*
+ * Data, owner, xattrs, mode, times: each step would undo what a later one sets. A chown takes
+ * security.capability away.
+ */
 static int stage_copy(struct copyup *up)
 {
 	char target[PATH_MAX] = "";
@@ -130,6 +133,8 @@ static int stage_copy(struct copyup *up)
 	if (r == 0 && S_ISREG(up->st.st_mode))
 		r = stage_data(up);
 	if (r == 0)
+		r = call_chown(up->staged.fd, up->st.st_uid, up->st.st_gid);
+	if (r == 0)
 		r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
 	/* A name that stays behind in the layer keeps the number. */
 	if (r == 0 && S_ISREG(up->st.st_mode) && is_last_name(up->node)) {
@@ -137,7 +142,7 @@ static int stage_copy(struct copyup *up)
 		r = r == -EOPNOTSUPP || r == -EPERM ? 0 : r;
 	}
 	if (r == 0)
-		r = stage_attributes(&up->staged, &up->st);
+		r = stage_mode_and_times(&up->staged, &up->st);
 	if (r == 0 && S_ISREG(up->st.st_mode) && !up->ov->is_volatile)
 		r = call_fsync(up->staged.fd, 0);
 	return r;
@@ -199,15 +204,13 @@ static int publish_name(struct copyup *up, struct node *dir, int dir_fd, const c
 /* An object that was unlinked while in use lives on without a name. */
 static int publish_orphan(struct copyup *up)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = call_dup(up->staged.fd);
 	int r;
 
-	if (node_is_dir(up->node))
-		return -ENOENT;
-	fd = call_dup(up->staged.fd);
 	if (fd < 0)
 		return fd;
-	r = call_unlinkat(up->ov->work_fd, up->staged.name, 0);
+	r = call_unlinkat(
+		up->ov->work_fd, up->staged.name, node_is_dir(up->node) ? AT_REMOVEDIR : 0);
 	if (r < 0)
 		return r;
 	up->staged.name[0] = '\0';

@@ -50,5 +50,7 @@ void stage_discard(struct overlay *ov, struct staged *staged);
  */
 int stage_publish(
 	struct overlay *ov, struct staged *staged, int dir_fd, const char *name, unsigned flags);
+/* Mode and times of *st; the owner comes before them. */
+int stage_mode_and_times(struct staged *staged, const struct stat *st);
 /* Owner, mode and times of *st (storage ids), in the order that keeps them. */
 int stage_attributes(struct staged *staged, const struct stat *st);

@@ -258,16 +258,26 @@ void attributes_from_upper(struct overlay *ov, const struct node *node, struct s
 		st->st_nlink += node->lower_links - node->hidden_links;
 }
 
+/* What the layer cannot know: that a name of the object went. Its ctime says when. */
+static void set_hidden_attributes(const struct node *node, struct stat *st)
+{
+	int64_t at = atomic_load(&node->hidden_at);
+
+	st->st_nlink -= node->hidden_links < st->st_nlink ? node->hidden_links : st->st_nlink;
+	if (at)
+		st->st_ctim =
+			(struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+}
+
 static int lower_attributes(struct node *node, struct stat *ret_st)
 {
 	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
 	int r = layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
 
-	if (r == 0)
+	if (r == 0) {
 		set_common_attributes(node, ret_st);
-	if (r == 0)
-		ret_st->st_nlink -= ret_st->st_nlink > node->hidden_links ? node->hidden_links
-									  : ret_st->st_nlink;
+		set_hidden_attributes(node, ret_st);
+	}
 	return r;
 }
 

@@ -470,6 +470,10 @@ void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->t
 
 void node_hide_link(struct overlay *ov, struct node *node)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	atomic_store(&node->hidden_at, now.tv_sec * 1000000000ll + now.tv_nsec);
 	mutex_lock(&ov->table);
 	if (++node->hidden_links < node->lower_links) {
 		node_keep_locked(ov, node);

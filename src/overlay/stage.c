@@ -107,15 +107,21 @@ void stage_discard(struct overlay *ov, struct staged *staged)
 	staged->name[0] = staged->dir[0] = '\0';
 }
 
-int stage_attributes(struct staged *staged, const struct stat *st)
+int stage_mode_and_times(struct staged *staged, const struct stat *st)
 {
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
-	/* The mode after the owner: chown clears suid and sgid. A symlink has no mode. */
+	/* A symlink has no mode. */
+	int r = S_ISLNK(st->st_mode) ? 0 : call_chmod(staged->fd, st->st_mode & 07777);
+
+	return r < 0 ? r : call_utimens(staged->fd, times);
+}
+
+int stage_attributes(struct staged *staged, const struct stat *st)
+{
+	/* The owner first: chown clears suid and sgid. */
 	int r = call_chown(staged->fd, st->st_uid, st->st_gid);
 
-	if (r == 0 && !S_ISLNK(st->st_mode))
-		r = call_chmod(staged->fd, st->st_mode & 07777);
-	return r < 0 ? r : call_utimens(staged->fd, times);
+	return r < 0 ? r : stage_mode_and_times(staged, st);
 }
 
 static int publish_unwritable(

@@ -80,11 +80,12 @@ struct node {
 	 */
 	uint32_t lower_links; /* immutable, but for what is copied up without a name: 0 then */
 	_Atomic uint32_t hidden_links;
-	mode_t type;		/* immutable: S_IFREG... */
-	_Atomic bool has_upper; /* once true it stays so */
-	bool is_copying;	/* protected by table: a copy-up is under way */
-	bool is_kept;		/* protected by table: one of `refs` is for the life of the mount */
-	bool has_key;		/* protected by table: found by its inode number */
+	_Atomic int64_t hidden_at; /* when the last of them went, in nanoseconds; 0: none has */
+	mode_t type;		   /* immutable: S_IFREG... */
+	_Atomic bool has_upper;	   /* once true it stays so */
+	bool is_copying;	   /* protected by table: a copy-up is under way */
+	bool is_kept; /* protected by table: one of `refs` is for the life of the mount */
+	bool has_key; /* protected by table: found by its inode number */
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
 	 * use), -1 otherwise. Set under table, then constant.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "overlay/acl.h"
 #include "overlay/call.h"
@@ -173,13 +174,28 @@ static int set_acl(
 	return r;
 }
 
+/* What fails needs no copy-up: it would move the time of the last change. */
+static int check_flags(struct overlay *ov, uint64_t id, const char *name, int flags)
+{
+	ssize_t n;
+
+	if (!(flags & (XATTR_CREATE | XATTR_REPLACE)))
+		return 0;
+	n = overlay_getxattr(ov, id, name, NULL, 0);
+	if (n >= 0)
+		return flags & XATTR_CREATE ? -EEXIST : 0;
+	return n == -ENODATA && !(flags & XATTR_REPLACE) ? 0 : (int)n;
+}
+
 int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const void *value,
 	size_t size, int flags)
 {
 	char disk_name[XATTR_NAME_SIZE];
 	_cleanup_close_ int fd = -1;
-	int r = begin_change(ov, id, name, disk_name, &fd);
+	int r = check_flags(ov, id, name, flags);
 
+	if (r == 0)
+		r = begin_change(ov, id, name, disk_name, &fd);
 	if (r < 0)
 		return r;
 	if (acl_is_name(name))
