@@ -113,6 +113,22 @@ struct layer_identity {
 /* Returns 0 to go on, non-zero to stop before this entry. */
 typedef int (*layer_emit_fn)(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next);
 
+/*
+ * What a layer may know a shorter way to. The other operations tell the same, and are asked where
+ * one of these is NULL.
+ */
+struct layer_shortcuts {
+	/*
+	 * What getattr_with_mapping would say of type, inode number and links; also of an
+	 * object whose content is missing, where the directory tells.
+	 */
+	int (*identify)(
+		struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
+	/* How many of a directory's entries are directories themselves. -ENOTDIR. */
+	int (*count_directories)(struct layer *layer, layer_node_t dir, uint32_t *ret_count);
+};
+
+/* All are mandatory, but the shortcuts. */
 struct layer_ops {
 	const char *kind;
 
@@ -132,15 +148,6 @@ struct layer_ops {
 	/* Drops `count` references. */
 	void (*forget)(struct layer *layer, layer_node_t node, uint64_t count);
 	/*
-	 * What getattr_with_mapping would say of type, inode number and links; also of an
-	 * object whose content is missing, where the directory tells.
-	 */
-	int (*identify)(
-		struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
-	/* How many of a directory's entries are directories themselves. -ENOTDIR. */
-	int (*count_directories)(struct layer *layer, layer_node_t dir, uint32_t *ret_count);
-
-	/*
 	 * Lists a directory without "." and "..": each name once, in an order
 	 * that does not change while the layer is open. Starts behind the entry
 	 * whose `next` was `offset` (0: at the start), and calls emit until it
@@ -154,7 +161,7 @@ struct layer_ops {
 	 * The one source of metadata: stat and copy-up both ask it. st_ino is
 	 * unique among the layer's live objects (hard links share it) and the
 	 * same at every open of the same source. st_dev is 0, st_nlink of a
-	 * directory is 1: count_directories() tells what is in it.
+	 * directory is 1: layer_count_directories() tells what is in it.
 	 */
 	int (*getattr_with_mapping)(
 		struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st);
@@ -178,6 +185,8 @@ struct layer_ops {
 	ssize_t (*listxattr)(struct layer *layer, layer_node_t node, char *buf, size_t size);
 
 	int (*statfs)(struct layer *layer, struct statvfs *ret_st);
+
+	struct layer_shortcuts shortcuts;
 };
 
 /*

@@ -216,17 +216,6 @@ static int dir_statfs(struct layer *layer, struct statvfs *ret_st)
 	return fstatvfs(dir_layer_of(layer)->root_fd, ret_st) < 0 ? -errno : 0;
 }
 
-static int dir_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
-{
-	struct stat st;
-	int r = dir_getattr(layer, node, ID_VIEW_STORAGE, &st);
-
-	if (r == 0)
-		*ret_identity =
-			(struct layer_identity){st.st_mode & S_IFMT, st.st_ino, st.st_nlink};
-	return r;
-}
-
 /* --- readdir --- */
 
 struct listing {
@@ -474,8 +463,6 @@ const struct layer_ops dir_layer_ops = {
 	.root = dir_root,
 	.lookup = dir_lookup,
 	.forget = dir_forget,
-	.identify = dir_identify,
-	.count_directories = dir_count_directories,
 	.readdir = dir_readdir,
 	.getattr_with_mapping = dir_getattr,
 	.readlink = dir_readlink,
@@ -483,4 +470,5 @@ const struct layer_ops dir_layer_ops = {
 	.getxattr = dir_getxattr,
 	.listxattr = dir_listxattr,
 	.statfs = dir_statfs,
+	.shortcuts = {.count_directories = dir_count_directories},
 };

@@ -536,8 +536,6 @@ const struct layer_ops git_layer_ops = {
 	.root = git_root,
 	.lookup = git_lookup,
 	.forget = git_forget,
-	.identify = git_identify,
-	.count_directories = git_count_directories,
 	.readdir = git_readdir,
 	.getattr_with_mapping = git_getattr,
 	.readlink = git_readlink,
@@ -545,4 +543,5 @@ const struct layer_ops git_layer_ops = {
 	.getxattr = git_getxattr,
 	.listxattr = git_listxattr,
 	.statfs = git_statfs,
+	.shortcuts = {git_identify, git_count_directories},
 };

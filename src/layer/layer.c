@@ -91,17 +91,49 @@ void layer_forget(struct layer *layer, layer_node_t node, uint64_t count)
 	layer->ops->forget(layer, node, count);
 }
 
+static int identify_by_attributes(
+	struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
+{
+	struct stat st;
+	int r = layer->ops->getattr_with_mapping(layer, node, ID_VIEW_STORAGE, &st);
+
+	if (r == 0)
+		*ret_identity =
+			(struct layer_identity){st.st_mode & S_IFMT, st.st_ino, st.st_nlink};
+	return r;
+}
+
 int layer_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
 {
-	int r = layer->ops->identify(layer, node, ret_identity);
+	int r = layer->ops->shortcuts.identify
+			? layer->ops->shortcuts.identify(layer, node, ret_identity)
+			: identify_by_attributes(layer, node, ret_identity);
 
 	trace(layer, "identify", node, NULL, r);
 	return r;
 }
 
+static int count_one(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
+{
+	*(uint32_t *)ctx += S_ISDIR(type);
+	return 0;
+}
+
+static int count_by_listing(struct layer *layer, layer_node_t dir, uint32_t *ret_count)
+{
+	uint32_t count = 0;
+	int r = layer->ops->readdir(layer, dir, 0, count_one, &count);
+
+	if (r == 0)
+		*ret_count = count;
+	return r;
+}
+
 int layer_count_directories(struct layer *layer, layer_node_t dir, uint32_t *ret_count)
 {
-	int r = layer->ops->count_directories(layer, dir, ret_count);
+	int r = layer->ops->shortcuts.count_directories
+			? layer->ops->shortcuts.count_directories(layer, dir, ret_count)
+			: count_by_listing(layer, dir, ret_count);
 
 	trace(layer, "count", dir, NULL, r);
 	return r;

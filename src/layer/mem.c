@@ -305,8 +305,6 @@ const struct layer_ops mem_layer_ops = {
 	.root = mem_root,
 	.lookup = mem_lookup,
 	.forget = mem_forget,
-	.identify = mem_identify,
-	.count_directories = mem_count_directories,
 	.readdir = mem_readdir,
 	.getattr_with_mapping = mem_getattr,
 	.readlink = mem_readlink,
@@ -314,4 +312,5 @@ const struct layer_ops mem_layer_ops = {
 	.getxattr = mem_getxattr,
 	.listxattr = mem_listxattr,
 	.statfs = mem_statfs,
+	.shortcuts = {mem_identify, mem_count_directories},
 };

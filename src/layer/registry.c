@@ -21,7 +21,8 @@ static struct {
 #name, offsetof(struct layer_ops, name) \
 	}
 
-/* Every member of struct layer_ops but `kind`; the assertion below counts them. */
+/* Every member of struct layer_ops but `kind` and the shortcuts; the assertion below counts them.
+ */
 static const struct {
 	const char *name;
 	size_t offset;
@@ -31,8 +32,6 @@ static const struct {
 	OPERATION(root),
 	OPERATION(lookup),
 	OPERATION(forget),
-	OPERATION(identify),
-	OPERATION(count_directories),
 	OPERATION(readdir),
 	OPERATION(getattr_with_mapping),
 	OPERATION(readlink),
@@ -44,8 +43,8 @@ static const struct {
 
 #define OPERATION_COUNT (sizeof(operations) / sizeof(operations[0]))
 
-_Static_assert(
-	sizeof(struct layer_ops) == sizeof(char *) + OPERATION_COUNT * sizeof(void (*)(void)),
+_Static_assert(offsetof(struct layer_ops, shortcuts) ==
+		       sizeof(char *) + OPERATION_COUNT * sizeof(void (*)(void)),
 	"an operation is missing in the table");
 
 static const char *missing_operation(const struct layer_ops *ops)

@@ -81,13 +81,29 @@ static void check_identity(struct context *ctx, const char *path)
 			directories_in(ctx->fixture, path));
 }
 
-static void identities_and_counts(void **state)
+static void check_identities(struct context *ctx)
 {
-	struct context *ctx = *state;
-
 	check_identity(ctx, "");
 	for (size_t i = 0; i < ctx->fixture->count && i < 100; i++)
 		check_identity(ctx, ctx->fixture->entries[i].path);
+}
+
+static void identities_and_counts(void **state)
+{
+	check_identities(*state);
+}
+
+/* What a layer knows no shorter way to is asked of its other operations. */
+static void shortcuts_only_shorten(void **state)
+{
+	struct context *ctx = *state;
+	const struct layer_ops *ops = ctx->layer->ops;
+	struct layer_ops plain = *ops;
+
+	plain.shortcuts = (struct layer_shortcuts){NULL};
+	ctx->layer->ops = &plain;
+	check_identities(ctx);
+	ctx->layer->ops = ops;
 }
 
 static void the_root_is_a_directory(void **state)
@@ -277,6 +293,7 @@ static void statfs(void **state)
 const struct CMUnitTest attr_tests[] = {
 	cmocka_unit_test(attributes_of_every_entry),
 	cmocka_unit_test(identities_and_counts),
+	cmocka_unit_test(shortcuts_only_shorten),
 	cmocka_unit_test(the_root_is_a_directory),
 	cmocka_unit_test(the_views_differ_in_ids_only),
 	cmocka_unit_test(an_unmapped_owner_is_the_overflow_id),
