@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,10 @@ static void put_flags(FILE *out, const struct workspace_config *config)
 		fputs(",volatile", out);
 	if (config->no_acls)
 		fputs(",noacl", out);
+	if (config->max_size)
+		fprintf(out, ",size=%" PRIu64, config->max_size);
+	if (config->max_inodes)
+		fprintf(out, ",inodes=%" PRIu64, config->max_inodes);
 }
 
 int supervise_options(const struct workspace_config *config, char **ret_text, struct error *err)

@@ -59,6 +59,7 @@ struct workspace_config {
 	bool read_only;
 	bool is_volatile;
 	bool static_nlink;
+	uint64_t max_size, max_inodes; /* bounds of the upper; 0: none */
 	enum config_redirect redirect_dir;
 	bool no_acls;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */
@@ -107,6 +108,9 @@ int config_add_git_layer(struct workspace_config *config, const char *spec, stru
 
 /* Checks what belongs together (workdir with upperdir, at least one layer...). */
 int config_validate(const struct workspace_config *config, struct error *err);
+
+/* Digits, with K, M, G or T (powers of 1024) behind them. -EINVAL. */
+int config_parse_amount(const char *text, uint64_t *ret_amount);
 
 /* An id that may name a directory: [A-Za-z0-9_][A-Za-z0-9_.+-]*, at most 128 bytes. */
 bool config_id_is_valid(const char *id);

@@ -66,6 +66,11 @@ struct overlay_config {
 	bool is_volatile; /* never fsync */
 	/* Directories have a link count of 1 ("unknown"): theirs are not counted. */
 	bool static_nlink;
+	/*
+	 * How many bytes of blocks and how many inodes the upper may hold, what is there already
+	 * and directories counted, whiteouts not. Past them -ENOSPC. 0: no bound.
+	 */
+	uint64_t max_bytes, max_inodes;
 	enum overlay_redirect redirect_dir;
 	bool no_acls; /* do not show POSIX ACLs */
 	/*

@@ -59,6 +59,28 @@ bool config_id_is_valid(const char *id)
 	       !strchr(".+-", id[0]);
 }
 
+int config_parse_amount(const char *text, uint64_t *ret_amount)
+{
+	static const char units[] = "KMGT", small[] = "kmgt";
+	unsigned long long n;
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	for (unsigned i = 0; *end && units[i] && !shift; i++)
+		if (*end == units[i] || *end == small[i])
+			shift = 10 * (i + 1);
+	if (shift)
+		end++;
+	if (errno || *end || n > UINT64_MAX >> shift)
+		return -EINVAL;
+	*ret_amount = (uint64_t)n << shift;
+	return 0;
+}
+
 /*
  * Takes the next item from *text, up to a comma that is neither escaped nor within
  * quotes, which may only surround a whole value. -EINVAL: the quotes do not match.

@@ -294,14 +294,26 @@ static int set_redirect_dir(struct workspace_config *config, const char *value, 
 
 static int set_size(struct workspace_config *config, const char *value, struct error *err)
 {
-	return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
-		"size=%s: this version cannot limit the upper; use a file system quota", value);
+	uint64_t size;
+
+	if (config_parse_amount(value, &size) < 0 || size == 0)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"size=%s: write a number of bytes, 1 or more, or one with K, M, G or T behind it",
+			value);
+	config->max_size = size;
+	return 0;
 }
 
 static int set_inodes(struct workspace_config *config, const char *value, struct error *err)
 {
-	return error_set(err, ENOTSUP, EXIT_STATUS_USAGE,
-		"inodes=%s: this version cannot limit the upper; use a file system quota", value);
+	uint64_t inodes;
+
+	if (config_parse_amount(value, &inodes) < 0 || inodes == 0)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"inodes=%s: write a number, 1 or more, or one with K, M, G or T behind it",
+			value);
+	config->max_inodes = inodes;
+	return 0;
 }
 
 static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)
@@ -363,8 +375,10 @@ const struct config_option config_options[] = {
 	{"gitdir", "none", "the .git that the mount shows: none", true, set_gitdir},
 	{"redirect_dir", "on|off|follow|nofollow", "renaming a lower directory: on, or EXDEV",
 		false, set_redirect_dir},
-	{"size", "BYTES", "not in this version: refused", true, set_size},
-	{"inodes", "COUNT", "not in this version: refused", true, set_inodes},
+	{"size", "BYTES[K|M|G|T]", "how much the upper may hold; past it, no space is left", true,
+		set_size},
+	{"inodes", "COUNT[K|M|G|T]", "how many files, directories and links the upper may hold",
+		true, set_inodes},
 	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,
 		set_seccomp},
 	{"fsname", "NAME", "the source that /proc/mounts shows", false, set_fsname},

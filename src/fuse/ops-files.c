@@ -121,7 +121,12 @@ static void reply_count(fuse_req_t req, ssize_t n)
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
-	reply_count(req, overlay_write(request_overlay(req), file_of(fi), buf, size, offset));
+	ssize_t n = overlay_write(request_overlay(req), file_of(fi), buf, size, offset);
+
+	/* Of the page cache the kernel takes what it handed over for written, but for an error. */
+	if (fi->writepage && n >= 0 && (size_t)n < size)
+		n = -ENOSPC;
+	reply_count(req, n);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)

@@ -46,30 +46,16 @@ static int parse_globs(
 	return 0;
 }
 
-/* A number, or a string of digits with K, M, G or T behind it (powers of 1024). */
+/* A number, or a string as size= takes it. */
 static int parse_limit(
 	const struct json *value, const char *place, uint64_t *ret, struct error *err)
 {
-	static const char units[] = "KMGT";
-	const char *unit;
-	char *end;
-	unsigned long long n;
-	unsigned shift = 0;
-
 	if (value->type == JSON_NUMBER && value->is_integer && value->integer >= 0) {
 		*ret = (uint64_t)value->integer;
 		return 0;
 	}
-	if (value->type != JSON_STRING || value->string[0] < '0' || value->string[0] > '9')
+	if (value->type != JSON_STRING || config_parse_amount(value->string, ret) < 0)
 		return fail(err, place, "wants a number, or one with K, M, G or T behind it");
-	errno = 0;
-	n = strtoull(value->string, &end, 10);
-	unit = *end ? strchr(units, *end) : NULL;
-	if (unit)
-		shift = 10 * (unsigned)(unit - units + 1);
-	if (errno || (*end && (!unit || end[1])) || n > UINT64_MAX >> shift)
-		return fail(err, place, "wants a number, or one with K, M, G or T behind it");
-	*ret = (uint64_t)n << shift;
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "oci/policy.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -277,14 +278,35 @@ static bool admit_namespaces(struct trial *trial)
 	return true;
 }
 
-/* No workspace has a bound yet, so an entry that demands one admits none. */
+static bool admit_limit(
+	struct trial *trial, const char *option, uint64_t wanted, const char *key, uint64_t most)
+{
+	if (wanted == 0)
+		return refuse(trial,
+			"the workspace has no %s=, and \"%s\" wants one of at most %" PRIu64,
+			option, key, most);
+	if (wanted > most)
+		return refuse(trial, "%s=%" PRIu64 " is not allowed; \"%s\" is %" PRIu64, option,
+			wanted, key, most);
+	trial->passed++;
+	return true;
+}
+
+/*
+ * A policy judges what is asked for, and adds nothing to it: which of several entries' bounds
+ * that would be, nobody could tell. What has no upper takes no room.
+ */
 static bool admit_limits(struct trial *trial)
 {
-	if (trial->entry->limits_size)
-		return refuse(trial, "the workspace has no size=, and \"max_size\" wants one");
-	if (trial->entry->limits_inodes)
-		return refuse(trial, "the workspace has no inodes=, and \"max_inodes\" wants one");
-	return true;
+	const struct workspace_config *config = trial->request->config;
+	const struct policy_entry *entry = trial->entry;
+
+	if (config->read_only)
+		return true;
+	return (!entry->limits_size ||
+		       admit_limit(trial, "size", config->max_size, "max_size", entry->max_size)) &&
+	       (!entry->limits_inodes || admit_limit(trial, "inodes", config->max_inodes,
+						 "max_inodes", entry->max_inodes));
 }
 
 static bool entry_admits(struct trial *trial)

@@ -7,6 +7,7 @@
 #include "overlay/copyup.h"
 #include "overlay/file.h"
 #include "overlay/lookup.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 int overlay_getattr(struct overlay *ov, uint64_t id, struct overlay_file *file, struct stat *ret_st)
@@ -51,15 +52,28 @@ static int translate_ids(struct change *c)
 	return r;
 }
 
+static int truncate_counted(struct overlay *ov, int fd, off_t size)
+{
+	int r = quota_track(ov->quota, fd);
+
+	if (r < 0)
+		return r;
+	quota_begin_shrink(ov->quota);
+	r = call_ftruncate(fd, size);
+	quota_end_shrink(ov->quota);
+	quota_settle(ov->quota, fd);
+	return r;
+}
+
 static int change_size(struct change *c)
 {
 	_cleanup_close_ int fd = -1;
 	int r, open_fd = c->file ? overlay_file_write_fd(c->file) : -1;
 
 	if (open_fd >= 0)
-		return call_ftruncate(open_fd, c->st->st_size);
+		return truncate_counted(c->ov, open_fd, c->st->st_size);
 	r = upper_open(c->ov, c->node, O_WRONLY | O_NONBLOCK, &fd);
-	return r < 0 ? r : call_ftruncate(fd, c->st->st_size);
+	return r < 0 ? r : truncate_counted(c->ov, fd, c->st->st_size);
 }
 
 static int change_times(struct change *c, int fd)
@@ -167,6 +181,7 @@ int overlay_statfs(struct overlay *ov, struct statvfs *ret_st)
 	r = call_fstatvfs(ov->upper_fd, ret_st);
 	if (r < 0)
 		return r;
+	quota_statfs(ov->quota, ret_st);
 	if (ov->aufs_whiteouts)
 		ret_st->f_namemax -= WHITEOUT_PREFIX_LEN;
 	return 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -146,6 +147,11 @@ int call_link(int fd, int dir_fd, const char *name)
 		"linkat", dir_fd, name, linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW));
 }
 
+int call_link_name(int old_dir_fd, const char *old_name, int dir_fd, const char *name)
+{
+	return (int)traced("linkat", dir_fd, name, linkat(old_dir_fd, old_name, dir_fd, name, 0));
+}
+
 int call_unlinkat(int dir_fd, const char *name, int flags)
 {
 	return (int)traced("unlinkat", dir_fd, name, unlinkat(dir_fd, name, flags));
@@ -179,6 +185,23 @@ int call_utimens(int fd, const struct timespec times[2])
 int call_ftruncate(int fd, off_t size)
 {
 	return (int)traced("ftruncate", fd, "", ftruncate(fd, size));
+}
+
+int call_next_extent(
+	int fd, uint64_t start, uint64_t length, uint64_t *ret_start, uint64_t *ret_length)
+{
+	/* The map ends in an array of extents. */
+	union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
+	} request = {.map = {.fm_start = start, .fm_length = length, .fm_extent_count = 1}};
+	int r = (int)traced("fiemap", fd, "", ioctl(fd, FS_IOC_FIEMAP, &request.map));
+
+	if (r < 0 || request.map.fm_mapped_extents == 0)
+		return r;
+	*ret_start = request.map.fm_extents[0].fe_logical;
+	*ret_length = request.map.fm_extents[0].fe_length;
+	return 1;
 }
 
 int call_fsync(int fd, int data_only)

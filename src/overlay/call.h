@@ -34,6 +34,7 @@ int call_mkdirat(int dir_fd, const char *name, mode_t mode);
 int call_mknodat(int dir_fd, const char *name, mode_t mode, dev_t rdev);
 int call_symlinkat(const char *target, int dir_fd, const char *name);
 int call_link(int fd, int dir_fd, const char *name);
+int call_link_name(int old_dir_fd, const char *old_name, int dir_fd, const char *name);
 int call_unlinkat(int dir_fd, const char *name, int flags);
 int call_renameat2(
 	int old_dir_fd, const char *old_name, int new_dir_fd, const char *new_name, unsigned flags);
@@ -42,6 +43,9 @@ int call_chown(int fd, uint32_t uid, uint32_t gid);
 int call_chmod(int fd, mode_t mode);
 int call_utimens(int fd, const struct timespec times[2]);
 int call_ftruncate(int fd, off_t size);
+/* The first stretch in a range that takes up room, written or not: 1, or 0 without one. */
+int call_next_extent(
+	int fd, uint64_t start, uint64_t length, uint64_t *ret_start, uint64_t *ret_length);
 int call_fsync(int fd, int data_only);
 int call_syncfs(int fd);
 int call_fstatvfs(int fd, struct statvfs *ret_st);

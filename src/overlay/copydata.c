@@ -88,6 +88,32 @@ static int copy_extents(int in, int out, uint64_t size)
 	return 0;
 }
 
+int copy_data_room(
+	const struct layer_file *file, uint64_t size, uint64_t block, uint64_t *ret_bytes)
+{
+	uint64_t room = 0, end = 0;
+
+	*ret_bytes = size;
+	if (file->fd < 0)
+		return 0;
+	while (end < size) {
+		off_t start = call_lseek(file->fd, (off_t)end, SEEK_DATA);
+		off_t hole;
+
+		if (start == -ENXIO || start >= (off_t)size)
+			break;
+		/* Without such a map all of it is copied. */
+		if (start < 0)
+			return 0;
+		hole = call_lseek(file->fd, start, SEEK_HOLE);
+		end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
+		start -= start % (off_t)block;
+		room += (end - (uint64_t)start + block - 1) / block * block;
+	}
+	*ret_bytes = room;
+	return 0;
+}
+
 int copy_data(const struct layer_file *file, uint64_t size, int out_fd)
 {
 	int r;

@@ -4,6 +4,9 @@
 
 #include <git-overlayfs/layer.h>
 
+/* How many bytes of blocks the first `size` bytes take up where holes stay holes. */
+int copy_data_room(
+	const struct layer_file *file, uint64_t size, uint64_t block, uint64_t *ret_bytes);
 /*
  * Makes the empty file `out_fd` hold the first `size` bytes of the layer's file. -EIO when
  * that is shorter than it said.

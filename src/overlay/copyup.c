@@ -11,6 +11,7 @@
 #include "overlay/copydata.h"
 #include "overlay/lookup.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "overlay/table.h"
 #include "util/cleanup.h"
 
@@ -21,7 +22,9 @@ struct copyup {
 	struct lower_ref lower;
 	struct stat st; /* storage ids */
 	uint64_t size;
+	uint64_t taken; /* of the bound, until the copy counts itself */
 	struct staged staged;
+	struct stat staged_st; /* only under a bound */
 };
 
 /* --- staging --- */
@@ -155,6 +158,7 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 {
 	struct overlay *ov = up->ov;
 	struct node *node = up->node;
+	bool is_counted = quota_open(ov->quota, up->staged.fd) == 0;
 
 	mutex_lock(&ov->table);
 	if (orphan_fd >= 0)
@@ -175,6 +179,9 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 	}
 	atomic_store_explicit(&node->has_upper, true, memory_order_release);
 	mutex_unlock(&ov->table);
+	/* Those who have it open on the layer keep it, name or not. */
+	if (is_counted)
+		quota_close(ov->quota, up->staged.fd);
 	close_keep_errno(steal_fd(&up->staged.fd));
 }
 
@@ -245,6 +252,70 @@ static int publish(struct copyup *up)
 	}
 }
 
+/* --- within the bound of the upper --- */
+
+/* What the data will take up, as far as can be known. */
+static int data_room(struct copyup *up, uint64_t *ret_bytes)
+{
+	uint64_t size = (uint64_t)up->st.st_size < up->size ? (uint64_t)up->st.st_size : up->size;
+	struct layer_file file;
+	int r;
+
+	*ret_bytes = size;
+	/* Only holes make it less. */
+	if (size == 0 || (uint64_t)up->st.st_blocks * 512 >= size)
+		return 0;
+	r = layer_open_file(up->lower.layer, up->lower.node, &file);
+	if (r < 0)
+		return r;
+	r = copy_data_room(&file, size, quota_block(up->ov->quota), ret_bytes);
+	layer_file_release(&file);
+	return r;
+}
+
+/* Refused before anything is made. */
+static int take_room(struct copyup *up)
+{
+	struct quota *quota = up->ov->quota;
+	int r = 0;
+
+	up->taken = quota_object_bytes(quota, up->st.st_mode, (size_t)up->st.st_size);
+	if (quota && S_ISREG(up->st.st_mode))
+		r = data_room(up, &up->taken);
+	if (r == 0 && up->size == COPYUP_FOR_REMOVAL)
+		quota_take_anyway(quota, up->taken, 1);
+	else if (r == 0)
+		r = quota_take(quota, up->taken, 1);
+	return r;
+}
+
+/* The copy counts from here on: before others can see it, and change it. */
+static int stage_counted(struct copyup *up)
+{
+	struct quota *quota = up->ov->quota;
+	int r = take_room(up);
+
+	if (r < 0)
+		return r;
+	r = stage_copy(up);
+	if (r == 0 && quota)
+		r = call_fstat(up->staged.fd, &up->staged_st);
+	if (r == 0)
+		quota_add(quota, &up->staged_st, up->taken);
+	else
+		quota_give_back(quota, up->taken, 1);
+	return r;
+}
+
+static int publish_counted(struct copyup *up)
+{
+	int r = publish(up);
+
+	if (r < 0)
+		quota_remove(up->ov->quota, &up->staged_st);
+	return r;
+}
+
 /* --- one at a time for each node --- */
 
 /* True when the caller is to copy, false when it is done already. */
@@ -288,9 +359,9 @@ static int copy_one(struct overlay *ov, struct node *node, uint64_t size)
 		up.st.st_uid = (uid_t)-1;
 	if (ov->ids->squash[IDMAP_GID])
 		up.st.st_gid = (gid_t)-1;
-	r = stage_copy(&up);
+	r = stage_counted(&up);
 	if (r == 0)
-		r = publish(&up);
+		r = publish_counted(&up);
 	stage_discard(ov, &up.staged);
 	return r;
 }
@@ -373,7 +444,10 @@ int copyup_node(struct overlay *ov, struct node *node, uint64_t size)
 		if (ov->upper_fd < 0)
 			return -EROFS;
 		next = next_to_copy(ov, node);
-		r = copy_exclusively(ov, next, next == node ? size : COPYUP_ALL);
+		if (next != node && size != COPYUP_FOR_REMOVAL)
+			r = copy_exclusively(ov, next, COPYUP_ALL);
+		else
+			r = copy_exclusively(ov, next, size);
 		node_put(ov, next);
 		if (r < 0)
 			return r;

@@ -9,6 +9,8 @@
 #include "overlay/upper.h"
 
 #define COPYUP_ALL UINT64_MAX
+/* The same of a directory in which a name is to go: no bound of the upper stops that. */
+#define COPYUP_FOR_REMOVAL (UINT64_MAX - 1)
 
 /*
  * Copies a node up, its directories first; 0 at once when it is in the upper already. Of a

@@ -10,6 +10,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 /* A new object on its way into a directory. */
@@ -193,7 +194,7 @@ static int claim_name(struct creation *c, struct node *dir)
 }
 
 /* A node for what was made; the name on disk is there whether or not that works. */
-static int register_new(struct creation *c, struct node **ret_node)
+static int register_new(struct creation *c, uint64_t taken, struct node **ret_node)
 {
 	struct node_spec spec = {
 		.parent = c->hold.dir,
@@ -206,8 +207,29 @@ static int register_new(struct creation *c, struct node **ret_node)
 
 	if (r < 0)
 		return r;
+	quota_add(c->ov->quota, &st, taken);
 	spec.ino = ino_of_upper(st.st_ino);
 	return node_add(c->ov, &spec, ret_node);
+}
+
+/* Makes it within the bound of the upper. */
+static int make_counted(struct creation *c, struct node **ret_node)
+{
+	struct quota *quota = c->ov->quota;
+	uint64_t taken =
+		quota_object_bytes(quota, c->st.st_mode, c->target ? strlen(c->target) : 0);
+	int r = quota_take(quota, taken, 1);
+
+	if (r < 0)
+		return r;
+	r = can_make_in_place(c) ? make_in_place(c) : make_staged(c);
+	if (r < 0) {
+		quota_give_back(quota, taken, 1);
+		return r;
+	}
+	if (S_ISDIR(c->st.st_mode))
+		node_add_subdir(c->ov, c->hold.dir);
+	return register_new(c, taken, ret_node);
 }
 
 static int create_object(struct creation *c, const struct overlay_caller *caller, struct node *dir,
@@ -220,11 +242,7 @@ static int create_object(struct creation *c, const struct overlay_caller *caller
 	if (r == 0)
 		r = decide_owner(c, caller);
 	if (r == 0)
-		r = can_make_in_place(c) ? make_in_place(c) : make_staged(c);
-	if (r == 0 && S_ISDIR(c->st.st_mode))
-		node_add_subdir(c->ov, dir);
-	if (r == 0)
-		r = register_new(c, ret_node);
+		r = make_counted(c, ret_node);
 	dir_release(&c->hold);
 	return r;
 }
@@ -324,6 +342,9 @@ static int link_node(struct creation *c, struct node *node, struct node *dir)
 		r = upper_open(c->ov, node, O_PATH, &fd);
 	if (r == 0)
 		r = claim_name(c, dir);
+	/* It takes nothing, but the directory may grow. */
+	if (r == 0)
+		r = quota_take(c->ov->quota, 0, 0);
 	if (r == 0)
 		r = link_into(c, fd);
 	if (r == 0)

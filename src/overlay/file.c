@@ -9,6 +9,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/create.h"
+#include "overlay/quota.h"
 #include "overlay/upper.h"
 #include "util/cleanup.h"
 
@@ -73,6 +74,7 @@ static void uncount_lower_open(struct overlay *ov, struct node *node)
 	if (--node->lower_opens == 0)
 		fd = atomic_exchange(&node->coherent_fd, -1);
 	mutex_unlock(&ov->table);
+	quota_close(ov->quota, fd);
 	close_keep_errno(fd);
 }
 
@@ -83,6 +85,34 @@ static int open_on_lower(struct overlay *ov, struct overlay_file *file)
 
 	if (r < 0)
 		uncount_lower_open(ov, node);
+	return r;
+}
+
+/* What the file takes up must be known before the open cuts it. */
+static int track_before_cut(struct overlay *ov, struct node *node)
+{
+	_cleanup_close_ int fd = -1;
+	int r = ov->quota ? upper_open(ov, node, O_PATH, &fd) : 0;
+
+	return r < 0 ? r : quota_track(ov->quota, fd);
+}
+
+static int open_in_upper(struct overlay *ov, struct overlay_file *file)
+{
+	bool cuts = file->flags & O_TRUNC;
+	int r = cuts ? track_before_cut(ov, file->node) : 0;
+
+	if (r < 0)
+		return r;
+	if (cuts)
+		quota_begin_shrink(ov->quota);
+	r = upper_open(ov, file->node, (file->flags & KEPT_FLAGS) | O_NONBLOCK, &file->fd);
+	if (cuts)
+		quota_end_shrink(ov->quota);
+	if (r == 0)
+		r = quota_open(ov->quota, file->fd);
+	if (r < 0)
+		close_keep_errno(steal_fd(&file->fd));
 	return r;
 }
 
@@ -101,7 +131,7 @@ static int open_node(struct overlay *ov, struct overlay_file *file)
 	} else if (count_lower_open(ov, file->node)) {
 		return open_on_lower(ov, file);
 	}
-	return upper_open(ov, file->node, (flags & KEPT_FLAGS) | O_NONBLOCK, &file->fd);
+	return open_in_upper(ov, file);
 }
 
 int overlay_open(struct overlay *ov, uint64_t id, int flags, struct overlay_file **ret_file)
@@ -142,6 +172,12 @@ int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint
 		free(file);
 		return r;
 	}
+	r = quota_open(ov->quota, file->fd);
+	if (r < 0) {
+		overlay_release(ov, file);
+		overlay_forget(ov, ret_entry->node, 1);
+		return r;
+	}
 	*ret_file = file;
 	return 0;
 }
@@ -149,6 +185,7 @@ int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint
 void overlay_release(struct overlay *ov, struct overlay_file *file)
 {
 	if (file->fd >= 0) {
+		quota_close(ov->quota, file->fd);
 		close(file->fd);
 	} else {
 		layer_file_release(&file->lower);
@@ -173,9 +210,17 @@ ssize_t overlay_read(
 ssize_t overlay_write(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
 {
+	struct quota_grant grant;
+	ssize_t n;
+
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
-	return call_pwrite(file->fd, buf, size, offset);
+	n = quota_begin_write(ov->quota, file->fd, offset, size, &grant);
+	if (n < 0)
+		return n;
+	n = call_pwrite(file->fd, buf, (size_t)n, offset);
+	quota_end_write(ov->quota, file->fd, &grant);
+	return n;
 }
 
 int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only)
@@ -185,12 +230,34 @@ int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only)
 	return fd < 0 || ov->is_volatile ? 0 : call_fsync(fd, data_only);
 }
 
+/* A hole, or a stretch that goes: nothing is allocated. */
+static int free_range(struct overlay *ov, int fd, int mode, off_t offset, off_t length)
+{
+	int r;
+
+	quota_begin_shrink(ov->quota);
+	r = call_fallocate(fd, mode, offset, length);
+	quota_end_shrink(ov->quota);
+	quota_settle(ov->quota, fd);
+	return r;
+}
+
 int overlay_fallocate(
 	struct overlay *ov, struct overlay_file *file, int mode, off_t offset, off_t length)
 {
-	if (overlay_file_write_fd(file) < 0)
+	int fd = overlay_file_write_fd(file), r;
+	struct quota_grant grant;
+
+	if (fd < 0)
 		return -EBADF;
-	return call_fallocate(file->fd, mode, offset, length);
+	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return free_range(ov, fd, mode, offset, length);
+	r = quota_begin_allocation(ov->quota, fd, offset, length, &grant);
+	if (r < 0)
+		return r;
+	r = call_fallocate(fd, mode, offset, length);
+	quota_end_write(ov->quota, fd, &grant);
+	return r;
 }
 
 /* A blob in memory is all data, with the hole that every file has at its end. */
@@ -217,6 +284,8 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 	struct overlay_file *out, off_t out_offset, size_t size)
 {
 	int in_fd = overlay_file_upper_fd(in);
+	struct quota_grant grant;
+	ssize_t n;
 
 	if (overlay_file_write_fd(out) < 0)
 		return -EBADF;
@@ -225,5 +294,10 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 	/* The kernel then copies by reads and writes. */
 	if (in_fd < 0)
 		return -EOPNOTSUPP;
-	return call_copy_range(in_fd, in_offset, out->fd, out_offset, size);
+	n = quota_begin_write(ov->quota, out->fd, out_offset, size, &grant);
+	if (n < 0)
+		return n;
+	n = call_copy_range(in_fd, in_offset, out->fd, out_offset, (size_t)n);
+	quota_end_write(ov->quota, out->fd, &grant);
+	return n;
 }

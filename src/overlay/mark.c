@@ -147,7 +147,7 @@ int lower_opaque_state(const struct lower_ref *dir, const struct mark_set *marks
 	return r < 0 ? (int)r : r ? OPAQUE_YES : state;
 }
 
-static bool aufs_name(char whiteout[NAME_MAX + 1], const char *name)
+bool aufs_whiteout_name(char whiteout[NAME_MAX + 1], const char *name)
 {
 	return snprintf(whiteout, NAME_MAX + 1, WHITEOUT_PREFIX "%s", name) <= NAME_MAX;
 }
@@ -156,7 +156,7 @@ int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name)
 {
 	char whiteout[NAME_MAX + 1];
 
-	if (!dir->layer->has_whiteouts || !aufs_name(whiteout, name))
+	if (!dir->layer->has_whiteouts || !aufs_whiteout_name(whiteout, name))
 		return 0;
 	return lower_has_name(dir, whiteout);
 }
@@ -291,7 +291,7 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name)
 {
 	char whiteout[NAME_MAX + 1];
 
-	if (!ov->aufs_whiteouts || !aufs_name(whiteout, name))
+	if (!ov->aufs_whiteouts || !aufs_whiteout_name(whiteout, name))
 		return 0;
 	return upper_has_name(dir_fd, whiteout);
 }
@@ -398,17 +398,6 @@ int upper_name_stands_in(struct overlay *ov, int dir_fd, const char *name, const
 		return 0;
 	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
 	return fd < 0 ? fd : upper_stands_in(ov, fd, st);
-}
-
-int whiteout_create(struct overlay *ov, int dir_fd, const char *name)
-{
-	char whiteout[NAME_MAX + 1];
-
-	if (!ov->writes_aufs)
-		return call_mknodat(dir_fd, name, S_IFCHR, 0);
-	if (!aufs_name(whiteout, name))
-		return -ENAMETOOLONG;
-	return create_empty(dir_fd, whiteout);
 }
 
 /* --- names of attributes --- */

@@ -88,8 +88,16 @@ int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd);
 /* The same where a listing that lacks it does no great harm. */
 void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
 
+/* ".wh.NAME"; false when that is too long for a name. */
+bool aufs_whiteout_name(char whiteout[NAME_MAX + 1], const char *name);
+
+/* --- making whiteouts (whiteout.c) --- */
+/* Finds out whether a device node 0:0 can be made here: where not, they are .wh. files. */
+int whiteout_prepare(struct overlay *ov);
 /* A whiteout under this name, which is free. Atomic. */
 int whiteout_create(struct overlay *ov, int dir_fd, const char *name);
+/* The native form. */
+int whiteout_make_device(struct overlay *ov, int dir_fd, const char *name);
 
 /* --- extended attributes as the container names them --- */
 /* The name on disk of `name`: -ENODATA where it would be a mark. */

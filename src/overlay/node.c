@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/quota.h"
 #include "overlay/table.h"
 #include "util/cleanup.h"
 
@@ -34,6 +35,7 @@ static void node_free(struct overlay *ov, struct node *node)
 	node_dir_free(ov, node->dir);
 	if (node->lower.layer)
 		layer_forget(node->lower.layer, node->lower.node, 1);
+	quota_settle(ov->quota, atomic_load(&node->orphan_fd));
 	close_keep_errno(atomic_load(&node->orphan_fd));
 	close_keep_errno(atomic_load(&node->coherent_fd));
 	free(node);

@@ -14,6 +14,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 /* Where staging happens: the kernel's overlayfs uses, and empties, the same directory. */
@@ -54,23 +55,6 @@ static int open_work(struct overlay *ov, const struct overlay_config *config, st
 	r = acl_clear(ov->work_fd);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir: its ACL");
-	return 0;
-}
-
-/* Whether a device node 0:0 can be made here: where not, whiteouts are .wh. files. */
-static int try_whiteout(struct overlay *ov, struct error *err)
-{
-	char temp[TEMP_NAME_MAX];
-	int r;
-
-	work_temp_name(ov, temp);
-	r = call_mknodat(ov->work_fd, temp, S_IFCHR, 0);
-	if (r == 0)
-		return work_remove(ov, temp);
-	if (r != -EPERM && r != -EOPNOTSUPP && r != -EINVAL)
-		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir");
-	log_info("no device nodes in the upper: whiteouts are .wh. files");
-	ov->writes_aufs = ov->aufs_whiteouts = true;
 	return 0;
 }
 
@@ -172,6 +156,26 @@ static int make_root(struct overlay *ov, bool adopts_root, struct error *err)
 	return 0;
 }
 
+static int choose_whiteouts(struct overlay *ov, struct error *err)
+{
+	int r = whiteout_prepare(ov);
+
+	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir") : 0;
+}
+
+/* Not before whiteouts can be told. */
+static int set_bounds(struct overlay *ov, const struct overlay_config *config, struct error *err)
+{
+	int r = quota_new(config->max_bytes, config->max_inodes, ov->upper_fd, &ov->quota);
+
+	if (r == 0)
+		r = quota_count(ov->quota, ov);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
+			"size= and inodes=: the upper cannot be counted");
+	return 0;
+}
+
 /* --- life --- */
 
 static int set_up(struct overlay *ov, const struct overlay_config *config, struct error *err)
@@ -183,9 +187,11 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 	if (config->upper_fd >= 0) {
 		r = open_work(ov, config, err);
 		if (r == 0)
-			r = try_whiteout(ov, err);
+			r = choose_whiteouts(ov, err);
 		if (r == 0)
 			r = try_links(ov, err);
+		if (r == 0)
+			r = set_bounds(ov, config, err);
 		if (r < 0)
 			return r;
 	}
@@ -252,6 +258,7 @@ void overlay_free(struct overlay *ov)
 	for (size_t i = 0; i < ov->layer_count; i++)
 		layer_close(ov->layers[i]);
 	free(ov->layers);
+	quota_free(ov->quota);
 	close_keep_errno(ov->upper_fd);
 	close_keep_errno(ov->work_fd);
 	mutex_destroy(&ov->rename_lock);

@@ -8,6 +8,7 @@
 
 #include "overlay/call.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 /* --- reading --- */
@@ -153,7 +154,10 @@ int redirect_leave(
 	fd = call_openat(parent_fd, name, O_PATH | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;
+	/* A long path may take a block. */
+	(void)quota_track(ov->quota, fd);
 	r = upper_set_mark(ov, fd, MARK_REDIRECT, redirect);
+	quota_settle(ov->quota, fd);
 	if (r < 0)
 		return is_no_place(r) ? -EXDEV : r;
 	node_set_redirect(ov, dir, steal_ptr(&redirect));

@@ -11,6 +11,7 @@
 #include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/merge.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 int directory_is_empty(struct overlay *ov, const struct dir_hold *hold)
@@ -65,7 +66,7 @@ static int replace_by_whiteout(struct removal *rm, bool is_dir)
 	int r;
 
 	work_temp_name(rm->ov, temp);
-	r = call_mknodat(rm->ov->work_fd, temp, S_IFCHR, 0);
+	r = whiteout_make_device(rm->ov, rm->ov->work_fd, temp);
 	if (r < 0)
 		return r;
 	r = call_renameat2(
@@ -104,7 +105,7 @@ static int prepare(struct removal *rm, struct node *dir)
 		return r == -EINVAL ? -ENOENT : r;
 	if (ov->upper_fd < 0)
 		return -EROFS;
-	r = copyup_node(ov, dir, COPYUP_ALL);
+	r = copyup_node(ov, dir, COPYUP_FOR_REMOVAL);
 	if (r == 0)
 		r = dir_hold(ov, dir, true, &rm->hold);
 	if (r == 0)
@@ -148,6 +149,7 @@ static int commit(struct removal *rm, struct node *node, int inner_fd)
 		return r;
 	if (rm->probe.upper == UPPER_NONE)
 		node_hide_link(rm->ov, node);
+	quota_settle(rm->ov->quota, atomic_load(&node->orphan_fd));
 	node_drop_name(rm->ov, rm->hold.dir, rm->name);
 	return 0;
 }

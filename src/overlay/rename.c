@@ -9,6 +9,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "overlay/redirect.h"
 #include "overlay/remove.h"
 #include "util/cleanup.h"
@@ -32,6 +33,7 @@ struct renaming {
 	struct dir_hold target_hold;	    /* a directory that is replaced */
 	struct upper_pin target_pin;
 	struct staged whiteout; /* of RENAME_WHITEOUT: what the old name becomes */
+	struct stat whiteout_st;
 };
 
 /* --- what may be --- */
@@ -259,9 +261,35 @@ static int stage_whiteout(struct renaming *rn)
 	return r;
 }
 
+/* It counts from here on, as any object that the container made. */
+static int stage_counted_whiteout(struct renaming *rn)
+{
+	struct quota *quota = rn->ov->quota;
+	int r = quota_take(quota, 0, 1);
+
+	if (r < 0)
+		return r;
+	r = stage_whiteout(rn);
+	if (r == 0)
+		r = call_fstat(rn->whiteout.fd, &rn->whiteout_st);
+	if (r == 0)
+		quota_add(quota, &rn->whiteout_st, 0);
+	else
+		quota_give_back(quota, 0, 1);
+	return r;
+}
+
 static int publish_whiteout(struct renaming *rn)
 {
 	return stage_publish(rn->ov, &rn->whiteout, rn->from.hold->pin.fd, rn->from.name, 0);
+}
+
+static void discard_whiteout(struct renaming *rn)
+{
+	if (rn->whiteout.name[0] && rn->whiteout_st.st_ino)
+		quota_remove(rn->ov->quota, &rn->whiteout_st);
+	stage_discard(rn->ov, &rn->whiteout);
+	rn->whiteout_st = (struct stat){0};
 }
 
 static int move(struct renaming *rn)
@@ -272,7 +300,7 @@ static int move(struct renaming *rn)
 	if (r == 0)
 		r = settle_below(rn, &rn->from, &rn->to);
 	if (r == 0 && rn->flags & RENAME_WHITEOUT)
-		r = stage_whiteout(rn);
+		r = stage_counted_whiteout(rn);
 	if (r < 0)
 		return r;
 	if (is_over_whiteout && node_is_dir(rn->from.node))
@@ -284,6 +312,8 @@ static int move(struct renaming *rn)
 			rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd, rn->to.name, 0);
 	if (r == 0)
 		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
+	if (r == 0 && rn->to.node)
+		quota_settle(rn->ov->quota, atomic_load(&rn->to.node->orphan_fd));
 	if (r == 0 && rn->to.node && rn->to.probe.upper == UPPER_NONE)
 		node_hide_link(rn->ov, rn->to.node);
 	return r == 0 && rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : r;
@@ -319,7 +349,7 @@ static void release_all(struct renaming *rn)
 	upper_unpin(rn->ov, &rn->target_pin);
 	dir_release(&rn->to_hold);
 	dir_release(&rn->from_hold);
-	stage_discard(rn->ov, &rn->whiteout);
+	discard_whiteout(rn);
 	node_put(rn->ov, rn->from.node);
 	node_put(rn->ov, rn->to.node);
 	rn->from.node = rn->to.node = NULL;

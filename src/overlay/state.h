@@ -121,6 +121,7 @@ struct overlay {
 	bool has_acls;		   /* shown, and so enforced by the kernel */
 	uint32_t own_uid, own_gid; /* what a new object belongs to by itself */
 
+	struct quota *quota; /* NULL: the upper may grow as its file system lets it */
 	struct fdcache *fds;
 	_Atomic uint64_t temp_counter;
 	struct node *root;

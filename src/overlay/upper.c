@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "overlay/call.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 #define OPEN_DIR (O_PATH | O_DIRECTORY | O_NOFOLLOW)
@@ -190,6 +191,9 @@ int dir_hold(struct overlay *ov, struct node *dir, bool exclusive,
 	ret_hold->ov = ov;
 	ret_hold->dir = dir;
 	ret_hold->is_exclusive = exclusive;
+	/* Its names are about to change, and so may be what it takes up itself. */
+	if (exclusive)
+		(void)quota_track(ov->quota, ret_hold->pin.fd);
 	return 0;
 }
 
@@ -199,6 +203,7 @@ int dir_hold_pinned(struct overlay *ov, struct node *dir, struct dir_hold *hold)
 	hold->ov = ov;
 	hold->dir = dir;
 	hold->is_exclusive = true;
+	(void)quota_track(ov->quota, hold->pin.fd);
 	return 0;
 }
 
@@ -206,10 +211,12 @@ void dir_release(struct dir_hold *hold) no_lock_analysis
 {
 	if (!hold->dir)
 		return;
-	if (hold->is_exclusive)
+	if (hold->is_exclusive) {
+		quota_settle(hold->ov->quota, hold->pin.fd);
 		rwlock_unlock(&hold->dir->dir->lock);
-	else
+	} else {
 		rwlock_unlock_shared(&hold->dir->dir->lock);
+	}
 	upper_unpin(hold->ov, &hold->pin);
 	hold->dir = NULL;
 }
@@ -309,6 +316,7 @@ int upper_keep_orphan(
 	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;
+	(void)quota_track(ov->quota, fd);
 	mutex_lock(&ov->table);
 	atomic_store(&node->orphan_fd, fd);
 	mutex_unlock(&ov->table);

@@ -9,10 +9,12 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/mark.h"
+#include "overlay/quota.h"
 #include "util/cleanup.h"
 
 /* As the kernel bounds them (XATTR_LIST_MAX). */
-#define LIST_MAX 65536
+#define LIST_MAX    65536
+#define SMALL_VALUE 64
 
 static const struct lower_ref *lower_of(const struct node *node)
 {
@@ -187,6 +189,31 @@ static int check_flags(struct overlay *ov, uint64_t id, const char *name, int fl
 	return n == -ENODATA && !(flags & XATTR_REPLACE) ? 0 : (int)n;
 }
 
+static int set_on_disk(struct overlay *ov, int fd, const char *disk_name, const void *value,
+	size_t size, int flags)
+{
+	if (acl_is_name(disk_name))
+		return set_acl(ov, fd, disk_name, value, size, flags);
+	return call_setxattr(fd, disk_name, value, size, flags & ~OVERLAY_XATTR_KILL_SGID);
+}
+
+/* Small ones have room beside the inode; where not, they take a block. */
+static int set_counted(
+	struct overlay *ov, int fd, const char *name, const void *value, size_t size, int flags)
+{
+	uint64_t taken = size > SMALL_VALUE ? size : 0;
+	int r = quota_track(ov->quota, fd);
+
+	if (r == 0)
+		r = quota_take(ov->quota, taken, 0);
+	if (r < 0)
+		return r;
+	r = set_on_disk(ov, fd, name, value, size, flags);
+	quota_settle(ov->quota, fd);
+	quota_give_back(ov->quota, taken, 0);
+	return r;
+}
+
 int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const void *value,
 	size_t size, int flags)
 {
@@ -196,11 +223,7 @@ int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const vo
 
 	if (r == 0)
 		r = begin_change(ov, id, name, disk_name, &fd);
-	if (r < 0)
-		return r;
-	if (acl_is_name(name))
-		return set_acl(ov, fd, name, value, size, flags);
-	return call_setxattr(fd, disk_name, value, size, flags & ~OVERLAY_XATTR_KILL_SGID);
+	return r < 0 ? r : set_counted(ov, fd, disk_name, value, size, flags);
 }
 
 int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
@@ -217,5 +240,10 @@ int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
 	if (n < 0)
 		return (int)n;
 	r = begin_change(ov, id, name, disk_name, &fd);
-	return r < 0 ? r : call_removexattr(fd, disk_name);
+	if (r == 0)
+		r = quota_track(ov->quota, fd);
+	if (r == 0)
+		r = call_removexattr(fd, disk_name);
+	quota_settle(ov->quota, fd);
+	return r;
 }

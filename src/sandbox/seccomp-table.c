@@ -7,6 +7,7 @@
 #include "sandbox/seccomp-table.h"
 
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/fuse.h>
 #include <sched.h>
@@ -110,6 +111,8 @@ const struct call_rule call_rules[] = {
 	IOCTL(FUSE_DEV_IOC_CLONE),
 	/* A copy-up that shares its blocks, whole or in part. */
 	IOCTL(FICLONE), IOCTL(FICLONERANGE),
+	/* At the bound of the upper: what a file has already it may write. */
+	IOCTL(FS_IOC_FIEMAP),
 	/* stdio asks whether a stream is a terminal, which none is any more. */
 	{"ioctl", 0, CALL_ENOTTY, {MASKED(1, LOW_HALF, TCGETS)}},
 

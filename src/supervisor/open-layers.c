@@ -235,6 +235,8 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.aufs_whiteouts = config->aufs_whiteouts,
 		.is_volatile = config->is_volatile,
 		.static_nlink = config->static_nlink,
+		.max_bytes = config->max_size,
+		.max_inodes = config->max_inodes,
 		.redirect_dir = redirect_dir(config),
 		.no_acls = config->no_acls,
 		.adopts_root = !config->upper,

@@ -22,6 +22,11 @@ static int open_dir(const struct fixture *fx, const char *name)
 
 void fixture_init(struct fixture *fx, size_t trees)
 {
+	fixture_init_at(fx, trees, "/tmp");
+}
+
+void fixture_init_at(struct fixture *fx, size_t trees, const char *base)
+{
 	memset(fx, 0, sizeof(*fx));
 	assert_int_equal(layer_register_builtin(NULL), 0);
 	umask(0);
@@ -34,7 +39,7 @@ void fixture_init(struct fixture *fx, size_t trees)
 	}
 	idmap_init(&fx->ids);
 	fx->caller = (struct overlay_caller){.uid = geteuid(), .gid = getegid()};
-	strcpy(fx->dir, "/tmp/overlay-test.XXXXXX");
+	snprintf(fx->dir, sizeof(fx->dir), "%s/overlay-test.XXXXXX", base);
 	assert_non_null(mkdtemp(fx->dir));
 	fx->upper_fd = open_dir(fx, "upper");
 	fx->work_fd = open_dir(fx, "work");
@@ -53,6 +58,8 @@ void fixture_mount(struct fixture *fx)
 		.redirect_dir = fx->redirect_dir,
 		.trusted_xattrs = fx->trusted_xattrs,
 		.is_volatile = true,
+		.max_bytes = fx->max_bytes,
+		.max_inodes = fx->max_inodes,
 		.adopts_root = fx->adopts_root,
 		.static_nlink = fx->static_nlink,
 		.no_acls = fx->no_acls,

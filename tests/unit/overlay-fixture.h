@@ -25,7 +25,8 @@ struct fixture {
 	struct idmap ids;
 	enum overlay_redirect redirect_dir;
 	bool read_only, aufs_whiteouts, trusted_xattrs, adopts_root, static_nlink, no_acls;
-	char dir[64]; /* holds upper/ and work/ */
+	uint64_t max_bytes, max_inodes; /* of the upper */
+	char dir[64];			/* holds upper/ and work/ */
 	int upper_fd, work_fd;
 	struct overlay *ov;
 	struct overlay_caller caller;
@@ -33,6 +34,8 @@ struct fixture {
 
 /* An overlay with this many empty trees, not mounted yet. */
 void fixture_init(struct fixture *fx, size_t trees);
+/* The same with the upper in a directory of this one, not of /tmp. */
+void fixture_init_at(struct fixture *fx, size_t trees, const char *base);
 void fixture_mount(struct fixture *fx);
 /* Ends the overlay; references must be balanced. The upper stays. */
 void fixture_unmount(struct fixture *fx);

@@ -140,6 +140,61 @@ static void every_value_arrives(void **state)
 	config_release(&config);
 }
 
+static void amounts(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t amount;
+	} rows[] = {
+		{"1", 1},
+		{"512K", 512 << 10},
+		{"3m", 3 << 20},
+		{"2G", 2ull << 30},
+		{"4T", 4ull << 40},
+		{"16777215T", 16777215ull << 40},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t amount = 0;
+		int r = config_parse_amount(rows[i].text, &amount);
+
+		if (r < 0 || amount != rows[i].amount)
+			fail_msg("%s: %d, %llu, wanted %llu", rows[i].text, r,
+				(unsigned long long)amount, (unsigned long long)rows[i].amount);
+	}
+}
+
+static void no_amounts(void **state)
+{
+	static const struct {
+		const char *text;
+		enum config_origin origin;
+		const char *wanted;
+	} rows[] = {
+		{"size=", CONFIG_ORIGIN_COMMAND, "size=BYTES"},
+		{"size=0", CONFIG_ORIGIN_COMMAND, "size=0"},
+		{"size=50%", CONFIG_ORIGIN_COMMAND, "size=50%"},
+		{"size=-1", CONFIG_ORIGIN_COMMAND, "size=-1"},
+		{"size=1.5G", CONFIG_ORIGIN_COMMAND, "size=1.5G"},
+		{"size=1GB", CONFIG_ORIGIN_COMMAND, "size=1GB"},
+		{"size=99999999999T", CONFIG_ORIGIN_ANNOTATION, "size=99999999999T"},
+		{"inodes=many", CONFIG_ORIGIN_ANNOTATION, "inodes=many"},
+		{"inodes=0", CONFIG_ORIGIN_COMMAND, "inodes=0"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct workspace_config config;
+		struct error err = {0};
+
+		config_init(&config);
+		if (config_parse_options(&config, rows[i].text, rows[i].origin, &err) != -EINVAL)
+			fail_msg("%s was taken", rows[i].text);
+		if (!strstr(err.text, rows[i].wanted))
+			fail_msg("%s: '%s'", rows[i].text, err.text);
+		config_release(&config);
+	}
+}
+
 static void annotations_start_with_a_repository(void **state)
 {
 	struct workspace_config config;
@@ -183,8 +238,6 @@ static void refused_with_a_hint(void **state)
 		{"mtime=now", CONFIG_ORIGIN_COMMAND, "mtime=now"},
 		{"keep=maybe", CONFIG_ORIGIN_COMMAND, "keep=maybe"},
 		{"keep=commit:wip", CONFIG_ORIGIN_COMMAND, "this version cannot"},
-		{"size=1G", CONFIG_ORIGIN_COMMAND, "this version cannot"},
-		{"inodes=5", CONFIG_ORIGIN_COMMAND, "this version cannot"},
 		{"pin=ref", CONFIG_ORIGIN_COMMAND, "this version cannot"},
 		{"gitdir=full", CONFIG_ORIGIN_COMMAND, "this version cannot"},
 		{"redirect_dir=maybe", CONFIG_ORIGIN_COMMAND, "redirect_dir=maybe"},
@@ -300,6 +353,8 @@ int main(void)
 		cmocka_unit_test(lists_quotes_and_escapes),
 		cmocka_unit_test(options_find_the_main_layer),
 		cmocka_unit_test(every_value_arrives),
+		cmocka_unit_test(amounts),
+		cmocka_unit_test(no_amounts),
 		cmocka_unit_test(annotations_start_with_a_repository),
 		cmocka_unit_test(refused_with_a_hint),
 		cmocka_unit_test(unknown_is_a_warning_for_fuse),

@@ -120,6 +120,8 @@ struct row {
 	const char *rev, *target, *upper, *dir, *alternate, *user, *namespace;
 	enum config_keep keep;
 	bool no_owner;
+	uint64_t size, inodes;
+	bool read_only;
 };
 
 static char repository_path[] = "/srv/git/app.git";
@@ -139,6 +141,9 @@ static int judge(const struct row *row, struct error *err)
 		.owner_uid = 1000,
 		.owner_gid = 100,
 		.keep = row->keep,
+		.max_size = row->size,
+		.max_inodes = row->inodes,
+		.read_only = row->read_only,
 	};
 	static struct source sources[2];
 	const char *namespaces[] = {row->namespace, NULL};
@@ -247,8 +252,15 @@ static const struct row judged[] = {
 	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .namespace = "ci-1", .allowed = true},
 	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .namespace = "x", .wanted = "'x'"},
 	{.policy = ENTRY(",\"namespaces\":[\"ci-*\"]"), .wanted = "namespaces"},
-	{.policy = ENTRY(",\"max_size\":\"10G\""), .wanted = "max_size"},
-	{.policy = ENTRY(",\"max_inodes\":1000"), .wanted = "max_inodes"},
+	{.policy = ENTRY(",\"max_size\":\"10G\""), .wanted = "no size=, and \"max_size\""},
+	{.policy = ENTRY(",\"max_size\":\"10K\""), .size = 10240, .allowed = true},
+	{.policy = ENTRY(",\"max_size\":\"10K\""), .size = 10241, .wanted = "size=10241"},
+	{.policy = ENTRY(",\"max_size\":0"), .size = 1, .wanted = "size=1"},
+	{.policy = ENTRY(",\"max_size\":\"10G\""), .read_only = true, .allowed = true},
+	{.policy = ENTRY(",\"max_inodes\":1000"), .wanted = "no inodes=, and \"max_inodes\""},
+	{.policy = ENTRY(",\"max_inodes\":1000"), .inodes = 1000, .allowed = true},
+	{.policy = ENTRY(",\"max_inodes\":1000"), .inodes = 1001, .wanted = "inodes=1001"},
+	{.policy = ENTRY(",\"max_inodes\":9,\"max_size\":9"), .inodes = 1, .wanted = "size="},
 };
 
 static void judgements(void **state)
