@@ -140,7 +140,7 @@ static int stage_copy(struct copyup *up)
 	if (r == 0)
 		r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
 	/* A name that stays behind in the layer keeps the number. */
-	if (r == 0 && S_ISREG(up->st.st_mode) && is_last_name(up->node)) {
+	if (r == 0 && !S_ISDIR(up->st.st_mode) && is_last_name(up->node)) {
 		r = upper_set_origin_ino(up->ov, up->staged.fd, up->node->ino);
 		r = r == -EOPNOTSUPP || r == -EPERM ? 0 : r;
 	}
@@ -417,7 +417,7 @@ static int link_alias(struct overlay *ov, struct node *node, const struct node_p
 	node_name_set_upper(ov, place->parent, place->name);
 	node_hide_link(ov, node);
 	/* With the last of them nothing in the layer shows the number any more. */
-	if (S_ISREG(node->type) && node->hidden_links == node->lower_links)
+	if (node->hidden_links == node->lower_links)
 		(void)upper_set_origin_ino(ov, fd, node->ino);
 	return 0;
 }

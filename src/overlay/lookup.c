@@ -70,7 +70,8 @@ static int probe_marks(
 	 * without rights over a file may not read one.
 	 */
 	r = upper_origin_ino(ov, fd, &probe->origin_ino);
-	probe->may_have_origin = r == -EACCES || !S_ISREG(probe->upper_st.st_mode);
+	probe->may_have_origin =
+		r == -EACCES || (!S_ISREG(probe->upper_st.st_mode) && !upper_marks_every_type(ov));
 	r = upper_stands_in(ov, fd, &probe->upper_st);
 	probe->is_device = r > 0;
 	return r < 0 ? r : 0;

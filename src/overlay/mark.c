@@ -296,6 +296,11 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name)
 	return upper_has_name(dir_fd, whiteout);
 }
 
+bool upper_marks_every_type(const struct overlay *ov)
+{
+	return strncmp(ov->xattr_prefix, "trusted.", strlen("trusted.")) == 0;
+}
+
 int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino)
 {
 	char value[17] = "", name[XATTR_NAME_SIZE];

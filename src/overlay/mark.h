@@ -8,8 +8,8 @@
  * hold whiteouts; what is written is the first, or AUFS's where no device
  * node can be made.
  *
- * Our own mark "overlay.git-overlayfs.ino" keeps the inode number that a regular file had
- * before it was copied up: 16 hex digits.
+ * Our own mark "overlay.git-overlayfs.ino" keeps the inode number that an object had
+ * before it was copied up, unless it is a directory: 16 hex digits.
  */
 #pragma once
 
@@ -77,6 +77,8 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name);
 /* Reads a mark of any prefix; its length, 0 when it does not fit, or -ENODATA. */
 ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value);
+/* Trusted attributes can be on everything, user ones only on files and directories. */
+bool upper_marks_every_type(const struct overlay *ov);
 /* The inode number from before a copy-up: 0, or -ENODATA without one, -EACCES where none can be
  * read. */
 int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino);
