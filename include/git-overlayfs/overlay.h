@@ -185,6 +185,12 @@ int overlay_open(struct overlay *ov, uint64_t node, int flags, struct overlay_fi
 int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
 	struct overlay_file **ret_file);
+/*
+ * A file without a name, O_TMPFILE: overlay_link() may give it one, unless `flags` has O_EXCL.
+ * It is gone with its node. -EOPNOTSUPP where the upper's file system cannot.
+ */
+int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file);
 void overlay_release(struct overlay *ov, struct overlay_file *file);
 /*
  * What is read now may come from the layer or from the upper: a file opened

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fuse/ops.h"
+#include "fuse/wire.h"
 #include "util/cleanup.h"
 
 static struct overlay_file *file_of(const struct fuse_file_info *fi)
@@ -76,8 +77,12 @@ static void op_create(
 	struct fuse_entry_param param;
 	struct overlay_entry entry;
 	struct overlay_file *file;
-	int r = overlay_create(ov, &caller, parent, name, mode, fi->flags, &entry, &file);
+	int r;
 
+	if (wire_current()->is_tmpfile)
+		r = overlay_tmpfile(ov, &caller, parent, mode, fi->flags, &entry, &file);
+	else
+		r = overlay_create(ov, &caller, parent, name, mode, fi->flags, &entry, &file);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -61,6 +61,13 @@ static void take_setxattr(struct message *message)
 	message->header->len -= (uint32_t)extra;
 }
 
+/* The same request and reply as CREATE, under a number that libfuse 3.14 does not know. */
+static void take_tmpfile(struct message *message)
+{
+	message->header->opcode = FUSE_CREATE;
+	current.is_tmpfile = true;
+}
+
 static void take_request(struct message *message)
 {
 	current = (struct wire_request){0};
@@ -70,6 +77,9 @@ static void take_request(struct message *message)
 		break;
 	case FUSE_SETXATTR:
 		take_setxattr(message);
+		break;
+	case FUSE_TMPFILE:
+		take_tmpfile(message);
 		break;
 	default:
 		break;

@@ -12,6 +12,7 @@ struct fuse_session;
 
 /* About the request that this thread is handling. */
 struct wire_request {
+	bool is_tmpfile; /* CREATE: O_TMPFILE, and the name means nothing */
 	bool kills_sgid; /* SETXATTR: the caller is not in the file's group, nor privileged */
 };
 

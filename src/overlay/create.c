@@ -24,7 +24,9 @@ struct creation {
 	bool is_hidden_below;
 	bool has_acl;	/* the directory has a default ACL, which says what may be */
 	bool sheds_acl; /* it has one that the mount does not show */
-	int fd;		/* of a regular file, -1 for anything else */
+	bool is_unnamed;
+	int flags; /* of open(2), for an unnamed file */
+	int fd;	   /* of a regular file, -1 for anything else */
 };
 
 /* --- what it is to be --- */
@@ -77,15 +79,20 @@ static int decide_owner(struct creation *c, const struct overlay_caller *caller)
 
 /* --- making it --- */
 
-/* Whether an object that is simply made in the directory comes out right, owner and all. */
-static bool can_make_in_place(const struct creation *c)
+/* Whether what the daemon makes belongs to whom it should. */
+static bool is_own(const struct creation *c)
 {
 	const struct overlay *ov = c->ov;
 
-	return !c->over_whiteout && !c->sheds_acl && !is_whiteout_device(&c->st) &&
-	       !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) &&
-	       (c->st.st_uid == ov->own_uid || c->st.st_uid == (uid_t)-1) &&
+	return (c->st.st_uid == ov->own_uid || c->st.st_uid == (uid_t)-1) &&
 	       (c->st.st_gid == ov->own_gid || c->st.st_gid == (gid_t)-1);
+}
+
+/* Whether an object that is simply made in the directory comes out right, owner and all. */
+static bool can_make_in_place(const struct creation *c)
+{
+	return !c->over_whiteout && !c->sheds_acl && !is_whiteout_device(&c->st) &&
+	       !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) && is_own(c);
 }
 
 static int make_in_place(struct creation *c)
@@ -247,6 +254,76 @@ static int create_object(struct creation *c, const struct overlay_caller *caller
 	return r;
 }
 
+/* --- files without a name --- */
+
+static int make_unnamed(struct creation *c)
+{
+	/* An ACL that does not show is not for it: the work directory has none to hand on. */
+	int dir_fd = c->sheds_acl ? c->ov->work_fd : c->hold.pin.fd;
+	int r = call_openat(
+		dir_fd, ".", O_TMPFILE | O_RDWR | (c->flags & O_EXCL), c->st.st_mode & 07777);
+
+	if (r < 0)
+		return r;
+	c->fd = r;
+	if (is_own(c) && !c->sheds_acl)
+		return 0;
+	r = call_chown(c->fd, c->st.st_uid, c->st.st_gid);
+	return r < 0 ? r : give_mode(c, c->fd);
+}
+
+static int register_unnamed(struct creation *c, struct node **ret_node)
+{
+	struct node_spec spec = {.type = S_IFREG, .has_upper = true};
+	_cleanup_close_ int fd = call_reopen(c->fd, O_PATH);
+	struct stat st;
+	int r = fd < 0 ? fd : call_fstat(fd, &st);
+
+	if (r < 0) {
+		quota_give_back(c->ov->quota, 0, 1);
+		return r;
+	}
+	quota_add(c->ov->quota, &st, 0);
+	spec.ino = ino_of_upper(st.st_ino);
+	r = node_add(c->ov, &spec, ret_node);
+	if (r < 0)
+		quota_remove(c->ov->quota, &st);
+	else
+		atomic_store(&(*ret_node)->orphan_fd, steal_fd(&fd));
+	return r;
+}
+
+static int make_unnamed_counted(struct creation *c, struct node **ret_node)
+{
+	int r = quota_take(c->ov->quota, 0, 1);
+
+	if (r < 0)
+		return r;
+	r = make_unnamed(c);
+	if (r < 0) {
+		quota_give_back(c->ov->quota, 0, 1);
+		return r;
+	}
+	return register_unnamed(c, ret_node);
+}
+
+static int create_unnamed(struct creation *c, const struct overlay_caller *caller, struct node *dir,
+	struct node **ret_node)
+{
+	int r = copyup_node(c->ov, dir, COPYUP_ALL);
+
+	if (r == 0)
+		r = dir_hold(c->ov, dir, false, &c->hold);
+	if (r == 0)
+		r = decide_owner(c, caller);
+	if (r == 0)
+		r = make_unnamed_counted(c, ret_node);
+	dir_release(&c->hold);
+	return r;
+}
+
+/* --- a request --- */
+
 /* Creates, and makes the reply. A descriptor that nobody wants is closed. */
 static int create_entry(struct creation *c, const struct overlay_caller *caller, uint64_t parent,
 	struct overlay_entry *ret_entry, int *ret_fd, struct node **ret_node)
@@ -257,7 +334,12 @@ static int create_entry(struct creation *c, const struct overlay_caller *caller,
 
 	if (!dir)
 		return -ESTALE;
-	r = node_is_dir(dir) ? create_object(c, caller, dir, &node) : -ENOTDIR;
+	if (!node_is_dir(dir))
+		r = -ENOTDIR;
+	else if (c->is_unnamed)
+		r = create_unnamed(c, caller, dir, &node);
+	else
+		r = create_object(c, caller, dir, &node);
 	fd = c->fd;
 	node_put(c->ov, dir);
 	if (r < 0)
@@ -314,6 +396,19 @@ int overlay_create_node(struct overlay *ov, const struct overlay_caller *caller,
 	return create_entry(&c, caller, parent, ret_entry, ret_fd, ret_node);
 }
 
+int overlay_create_unnamed(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	mode_t mode, int flags, struct overlay_entry *ret_entry, int *ret_fd,
+	struct node **ret_node)
+{
+	struct creation c = {.ov = ov,
+		.st = {.st_mode = S_IFREG | (mode & 07777)},
+		.is_unnamed = true,
+		.flags = flags,
+		.fd = -1};
+
+	return create_entry(&c, caller, parent, ret_entry, ret_fd, ret_node);
+}
+
 /* --- hard links --- */
 
 static int link_into(struct creation *c, int fd)
@@ -349,6 +444,8 @@ static int link_node(struct creation *c, struct node *node, struct node *dir)
 		r = link_into(c, fd);
 	if (r == 0)
 		r = node_add_name(c->ov, node, dir, c->name);
+	if (r == 0)
+		upper_drop_orphan(c->ov, node);
 	/* What has a number from below shows it under a name that is not below. */
 	if (r == 0)
 		upper_set_impure(c->ov, dir, c->hold.pin.fd);

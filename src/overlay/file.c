@@ -158,6 +158,21 @@ int overlay_open(struct overlay *ov, uint64_t id, int flags, struct overlay_file
 	return 0;
 }
 
+/* A file that was just made counts as open. */
+static int hand_out(struct overlay *ov, struct overlay_file *file,
+	const struct overlay_entry *entry, struct overlay_file **ret_file)
+{
+	int r = quota_open(ov->quota, file->fd);
+
+	if (r < 0) {
+		overlay_release(ov, file);
+		overlay_forget(ov, entry->node, 1);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
 int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
 	struct overlay_file **ret_file)
@@ -172,14 +187,24 @@ int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint
 		free(file);
 		return r;
 	}
-	r = quota_open(ov->quota, file->fd);
+	return hand_out(ov, file, ret_entry, ret_file);
+}
+
+int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file)
+{
+	struct overlay_file *file = file_new(ov, NULL, flags);
+	int r;
+
+	if (!file)
+		return -ENOMEM;
+	r = overlay_create_unnamed(
+		ov, caller, parent, mode, flags, ret_entry, &file->fd, &file->node);
 	if (r < 0) {
-		overlay_release(ov, file);
-		overlay_forget(ov, ret_entry->node, 1);
+		free(file);
 		return r;
 	}
-	*ret_file = file;
-	return 0;
+	return hand_out(ov, file, ret_entry, ret_file);
 }
 
 void overlay_release(struct overlay *ov, struct overlay_file *file)

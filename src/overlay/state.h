@@ -88,7 +88,8 @@ struct node {
 	bool has_key; /* protected by table: found by its inode number */
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
-	 * use), -1 otherwise. Set under table, then constant.
+	 * use, or made without one), -1 otherwise. Set under table; then constant, but for a
+	 * file that gets a name: it is used under table.
 	 */
 	_Atomic int orphan_fd;
 	/*

@@ -236,9 +236,38 @@ static int open_dir_object(struct overlay *ov, struct node *node, int flags)
 	return fd;
 }
 
-static int open_orphan(int orphan_fd, int flags)
+/*
+ * A descriptor of its own of an object without a name, -ENOENT where it has one: a link may
+ * give it one, and close the node's, at any time.
+ */
+static int dup_orphan(struct overlay *ov, struct node *node)
 {
-	return flags & O_PATH ? call_dup(orphan_fd) : call_reopen(orphan_fd, flags);
+	int orphan_fd, fd = -ENOENT;
+
+	if (atomic_load(&node->orphan_fd) < 0)
+		return -ENOENT;
+	mutex_lock(&ov->table);
+	orphan_fd = atomic_load(&node->orphan_fd);
+	if (orphan_fd >= 0)
+		fd = call_dup(orphan_fd);
+	mutex_unlock(&ov->table);
+	return fd;
+}
+
+static int open_orphan(struct overlay *ov, struct node *node, int flags)
+{
+	_cleanup_close_ int fd = dup_orphan(ov, node);
+
+	if (fd < 0)
+		return fd;
+	return flags & O_PATH ? steal_fd(&fd) : call_reopen(fd, flags);
+}
+
+static int stat_orphan(struct overlay *ov, struct node *node, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = dup_orphan(ov, node);
+
+	return fd < 0 ? fd : call_fstat(fd, ret_st);
 }
 
 static int open_by_name(struct overlay *ov, struct node *node, int flags)
@@ -255,17 +284,14 @@ static int open_by_name(struct overlay *ov, struct node *node, int flags)
 
 int upper_open(struct overlay *ov, struct node *node, int flags, int *ret_fd)
 {
-	int fd, orphan_fd = atomic_load(&node->orphan_fd);
+	int fd = open_orphan(ov, node, flags);
 
-	if (orphan_fd >= 0)
-		fd = open_orphan(orphan_fd, flags);
-	else if (node_is_dir(node))
-		fd = open_dir_object(ov, node, flags);
-	else
-		fd = open_by_name(ov, node, flags);
+	if (fd == -ENOENT)
+		fd = node_is_dir(node) ? open_dir_object(ov, node, flags)
+				       : open_by_name(ov, node, flags);
 	/* The last name may have gone after we looked. */
-	if (fd == -ENOENT && orphan_fd < 0 && atomic_load(&node->orphan_fd) >= 0)
-		fd = open_orphan(atomic_load(&node->orphan_fd), flags);
+	if (fd == -ENOENT)
+		fd = open_orphan(ov, node, flags);
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;
@@ -287,17 +313,17 @@ static int stat_dir(struct overlay *ov, struct node *node, struct stat *ret_st)
 int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
 {
 	struct at_name at = {.hold = {.dir = NULL}};
-	int r, orphan_fd = atomic_load(&node->orphan_fd);
+	int r = stat_orphan(ov, node, ret_st);
 
-	if (orphan_fd >= 0)
-		return call_fstat(orphan_fd, ret_st);
+	if (r != -ENOENT)
+		return r;
 	if (node_is_dir(node))
 		return stat_dir(ov, node, ret_st);
 	r = enter_name(ov, node, &at);
-	if (r < 0) {
-		orphan_fd = atomic_load(&node->orphan_fd);
-		return orphan_fd >= 0 ? call_fstat(orphan_fd, ret_st) : r;
-	}
+	if (r == -ENOENT)
+		return stat_orphan(ov, node, ret_st);
+	if (r < 0)
+		return r;
 	r = call_fstatat(at.hold.pin.fd, at.place.name, ret_st);
 	leave_name(ov, &at);
 	return r;
@@ -321,6 +347,16 @@ int upper_keep_orphan(
 	atomic_store(&node->orphan_fd, fd);
 	mutex_unlock(&ov->table);
 	return 0;
+}
+
+void upper_drop_orphan(struct overlay *ov, struct node *node)
+{
+	int fd;
+
+	mutex_lock(&ov->table);
+	fd = atomic_exchange(&node->orphan_fd, -1);
+	mutex_unlock(&ov->table);
+	close_keep_errno(fd);
 }
 
 /* --- the work directory --- */

@@ -45,3 +45,5 @@ int work_remove(struct overlay *ov, const char *name);
 /* Keeps an upper object reachable when its last name goes: call before that, under the lock. */
 int upper_keep_orphan(
 	struct overlay *ov, struct node *node, const struct dir_hold *hold, const char *name);
+/* The object has a name by which it is reached: it needs no descriptor any more. No directory. */
+void upper_drop_orphan(struct overlay *ov, struct node *node);
