@@ -110,6 +110,14 @@ bool overlay_is_read_only(const struct overlay *ov);
  */
 bool overlay_has_acls(const struct overlay *ov);
 
+/*
+ * A volatile overlay marks its work directory as the kernel's does, from the first request until
+ * it ends in order: overlay_new() refuses one that is marked (with `aufs_whiteouts` it warns).
+ * Both do nothing for any other overlay.
+ */
+int overlay_begin_volatile(struct overlay *ov);
+void overlay_end_volatile(struct overlay *ov);
+
 /* All that was changed reaches the disk, unless the overlay is volatile. */
 int overlay_sync(struct overlay *ov);
 

@@ -15,6 +15,7 @@
 #include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/quota.h"
+#include "overlay/volatile.h"
 #include "util/cleanup.h"
 
 /* Where staging happens: the kernel's overlayfs uses, and empties, the same directory. */
@@ -40,8 +41,13 @@ static int open_work(struct overlay *ov, const struct overlay_config *config, st
 	if (ov->upper_fd < 0)
 		return error_set_errno(err, -ov->upper_fd, EXIT_STATUS_FAILED, "upperdir");
 	ov->work_fd = call_openat(config->work_fd, ".", O_PATH | O_DIRECTORY, 0);
+	if (ov->work_fd < 0)
+		return error_set_errno(err, -ov->work_fd, EXIT_STATUS_FAILED, "workdir");
+	r = volatile_check(ov->work_fd, config->aufs_whiteouts, err);
+	if (r < 0)
+		return r;
 	/* What an earlier life left there is of no use to anybody. */
-	r = ov->work_fd < 0 ? ov->work_fd : work_remove(ov, WORK_NAME);
+	r = work_remove(ov, WORK_NAME);
 	if (r == 0)
 		r = call_mkdirat(ov->work_fd, WORK_NAME, 0700);
 	if (r < 0)

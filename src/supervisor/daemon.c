@@ -97,6 +97,9 @@ static int serve(struct daemon *daemon, struct session *session, struct error *e
 
 	if (r < 0)
 		return r;
+	r = overlay_begin_volatile(daemon->overlay);
+	if (r < 0)
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir");
 	running = session;
 	set_signals(on_terminate);
 	return session_serve(session, fuse_fd, err);
@@ -110,7 +113,10 @@ static void flush_upper(const struct daemon *daemon)
 {
 	int r;
 
-	if (!daemon->overlay || !daemon->request->info->keep)
+	if (!daemon->overlay)
+		return;
+	overlay_end_volatile(daemon->overlay);
+	if (!daemon->request->info->keep)
 		return;
 	r = overlay_sync(daemon->overlay);
 	if (r < 0)

@@ -10,7 +10,7 @@ packages_apt() {
 	clang) echo clang ;;
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
-	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps rsync strace make flex bison bc libelf-dev \
+	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps e2fsprogs rsync strace make flex bison bc libelf-dev \
 		xz-utils busybox-static fuse-overlayfs linux-source ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps ;;
@@ -27,7 +27,7 @@ packages_dnf() {
 	clang) echo clang ;;
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
-	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng rsync strace make flex bison bc \
+	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng e2fsprogs rsync strace make flex bison bc \
 		elfutils-libelf-devel xz busybox fuse-overlayfs ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
 		util-linux procps-ng ;;
