@@ -21,20 +21,21 @@ place_native() {
 	place_started=$EPOCHREALTIME
 }
 
-# place_mount TREE: the same tree as the lower directory of a mount
+# place_mount TREE [OPTION]...: the same tree as the lower directory of a mount
 place_mount() {
 	mkdir -p upper work
 	chown --reference="$1" upper
 	chmod --reference="$1" upper
 	place_lower=$(realpath "$1")
+	place_options=("${@:2}")
 	place_mount_again
 	place_started=$EPOCHREALTIME
 }
 
-# place_mount_again [OPTION]...: after place_unmount, what was changed is still there
+# place_mount_again: after place_unmount, what was changed is still there
 place_mount_again() {
 	local options="lowerdir=$place_lower,upperdir=$PWD/upper,workdir=$PWD/work,suid,dev" word
-	for word; do options+=,$word; done
+	for word in "${place_options[@]}"; do options+=,$word; done
 	git-overlayfs mount -o "$options" "$place"
 	on_exit place_unmount
 }
@@ -64,7 +65,7 @@ expect_same_lines() {
 	local difference
 	difference=$(diff "$2" "$1" | head -n 30) || :
 	if [ -n "$difference" ]; then fail "$1 is not $2: $difference"; fi
-	if [ "$(wc -l <"$2")" -lt 1 ]; then fail "$2 is empty: nothing was compared"; fi
+	if [ -f "$2" ] && [ ! -s "$2" ]; then fail "$2 is empty: nothing was compared"; fi
 }
 
 # cached NAME COMMAND...: the path of a file or directory that COMMAND PATH makes once, kept in the build directory
