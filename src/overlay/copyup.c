@@ -359,6 +359,9 @@ static int copy_one(struct overlay *ov, struct node *node, uint64_t size)
 		up.st.st_uid = (uid_t)-1;
 	if (ov->ids->squash[IDMAP_GID])
 		up.st.st_gid = (gid_t)-1;
+	/* Cut off: what was to change it further may fail, and then it has changed all the same. */
+	if (S_ISREG(up.st.st_mode) && size < (uint64_t)up.st.st_size)
+		up.st.st_mtim.tv_nsec = UTIME_NOW;
 	r = stage_counted(&up);
 	if (r == 0)
 		r = publish_counted(&up);

@@ -430,6 +430,7 @@ static int link_into(struct creation *c, int fd)
 
 static int link_node(struct creation *c, struct node *node, struct node *dir)
 {
+	_cleanup_free_ struct node_name *name = NULL;
 	_cleanup_close_ int fd = -1;
 	int r = copyup_node(c->ov, node, COPYUP_ALL);
 
@@ -440,15 +441,16 @@ static int link_node(struct creation *c, struct node *node, struct node *dir)
 	/* It takes nothing, but the directory may grow. */
 	if (r == 0)
 		r = quota_take(c->ov->quota, 0, 0);
-	if (r == 0)
-		r = link_into(c, fd);
-	if (r == 0)
-		r = node_add_name(c->ov, node, dir, c->name);
-	if (r == 0)
-		upper_drop_orphan(c->ov, node);
 	/* What has a number from below shows it under a name that is not below. */
 	if (r == 0)
-		upper_set_impure(c->ov, dir, c->hold.pin.fd);
+		r = upper_set_impure(c->ov, dir, c->hold.pin.fd);
+	name = node_new_name(dir, c->name);
+	if (r == 0)
+		r = name ? link_into(c, fd) : -ENOMEM;
+	if (r == 0)
+		node_add_name(c->ov, node, steal_ptr(&name));
+	if (r == 0)
+		upper_drop_orphan(c->ov, node);
 	dir_release(&c->hold);
 	return r;
 }

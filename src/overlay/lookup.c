@@ -70,6 +70,8 @@ static int probe_marks(
 	 * without rights over a file may not read one.
 	 */
 	r = upper_origin_ino(ov, fd, &probe->origin_ino);
+	if (r < 0 && r != -ENODATA && r != -EACCES)
+		return r;
 	probe->may_have_origin =
 		r == -EACCES || (!S_ISREG(probe->upper_st.st_mode) && !upper_marks_every_type(ov));
 	r = upper_stands_in(ov, fd, &probe->upper_st);

@@ -299,7 +299,7 @@ static int descend(struct descent *d)
 int lower_lookup(struct overlay *ov, struct node *dir, const char *target,
 	struct lower_set *ret_set, struct stat *ret_st)
 {
-	struct descent d = {.ov = ov, .dirs = &dir->dir->lowers, .target = strdup(target)};
+	struct descent d = {.ov = ov, .dirs = node_lowers(dir), .target = strdup(target)};
 	int r = d.target ? descend(&d) : -ENOMEM;
 
 	free(d.target);

@@ -311,7 +311,7 @@ int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino)
 	mark_name(name, ov->xattr_prefix, MARK_INO);
 	r = call_getxattr(fd, name, value, sizeof(value) - 1);
 	if (r < 0)
-		return (int)r;
+		return r != -EACCES && (is_absent(r) || r == -ERANGE) ? -ENODATA : (int)r;
 	ino = strtoull(value, &end, 16);
 	if (r != 16 || *end || ino == 0)
 		return -ENODATA;
@@ -346,15 +346,25 @@ int upper_set_opaque(struct overlay *ov, int dir_fd)
 
 int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd)
 {
-	if (atomic_exchange(&dir->dir->is_impure, true))
+	int r;
+
+	if (atomic_load(&dir->dir->is_impure))
 		return 0;
-	return upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+	r = upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+	if (r == 0)
+		atomic_store(&dir->dir->is_impure, true);
+	return r;
 }
 
-void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)
+int upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd)
 {
-	/* Only listings after a remount lack it, and only where attributes cannot be had. */
-	(void)upper_mark_impure(ov, dir, dir_fd);
+	int r = upper_mark_impure(ov, dir, dir_fd);
+
+	/* Where attributes cannot be had, listings after a remount lack it. */
+	if (!is_absent(r))
+		return r;
+	atomic_store(&dir->dir->is_impure, true);
+	return 0;
 }
 
 /* --- devices 0:0 that are no whiteouts --- */

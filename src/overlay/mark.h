@@ -85,10 +85,13 @@ int upper_origin_ino(struct overlay *ov, int fd, uint64_t *ret_ino);
 int upper_set_origin_ino(struct overlay *ov, int fd, uint64_t ino);
 /* Makes an upper directory opaque. */
 int upper_set_opaque(struct overlay *ov, int dir_fd);
-/* Marks a directory whose entries do not all have inode numbers of their own. */
+/*
+ * Marks a directory whose entries do not all have inode numbers of their own, before the first
+ * of them appears.
+ */
 int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd);
-/* The same where a listing that lacks it does no great harm. */
-void upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
+/* The same, but no error where attributes cannot be had: only listings lack it then. */
+int upper_set_impure(struct overlay *ov, struct node *dir, int dir_fd);
 
 /* ".wh.NAME"; false when that is too long for a name. */
 bool aufs_whiteout_name(char whiteout[NAME_MAX + 1], const char *name);
@@ -100,6 +103,11 @@ int whiteout_prepare(struct overlay *ov);
 int whiteout_create(struct overlay *ov, int dir_fd, const char *name);
 /* The native form. */
 int whiteout_make_device(struct overlay *ov, int dir_fd, const char *name);
+/*
+ * Takes back a .wh.NAME that whiteout_create() has just put beside an object, which stays after
+ * all: it would show as one that is not below. A whiteout in native form stands alone.
+ */
+void whiteout_undo(struct overlay *ov, int dir_fd, const char *name);
 
 /* --- extended attributes as the container names them --- */
 /* The name on disk of `name`: -ENODATA where it would be a mark. */

@@ -288,7 +288,7 @@ static void drop_hiding(struct merged_list *list)
 
 int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merged_list *ret_list)
 {
-	const struct lower_set *lowers = &hold->dir->dir->lowers;
+	const struct lower_set *lowers = node_lowers(hold->dir);
 	int r = 0;
 
 	if (hold->pin.fd >= 0)

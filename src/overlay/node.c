@@ -317,18 +317,22 @@ int node_add(struct overlay *ov, struct node_spec *spec, struct node **ret_node)
 	return r;
 }
 
-int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name)
+struct node_name *node_new_name(struct node *parent, const char *name)
 {
-	struct node_name *n = table_new_name(parent, node, name);
+	struct node_name *n = table_new_name(parent, NULL, name);
 
-	if (!n)
-		return -ENOMEM;
-	n->in_upper = true;
+	if (n)
+		n->in_upper = true;
+	return n;
+}
+
+void node_add_name(struct overlay *ov, struct node *node, struct node_name *name)
+{
+	name->node = node;
 	mutex_lock(&ov->table);
-	table_link_name(ov, n);
+	table_link_name(ov, name);
 	table_link_key(ov, node);
 	mutex_unlock(&ov->table);
-	return 0;
 }
 
 /* Returns the chain of nodes that die with the name. */
@@ -355,58 +359,40 @@ void node_drop_name(struct overlay *ov, struct node *parent, const char *name)
 	free_chain(ov, dead);
 }
 
-int node_move_name(struct overlay *ov, struct node *parent, const char *name,
-	struct node *new_parent, const char *new_name)
+void node_move_name(
+	struct overlay *ov, struct node *parent, const char *name, struct node_name *new_name)
 {
-	struct node_name *n = table_new_name(new_parent, NULL, new_name), *old;
 	struct node *dead = NULL, *dead_too = NULL;
+	struct node_name *old;
 
-	if (!n)
-		return -ENOMEM;
 	mutex_lock(&ov->table);
 	old = table_find_name(ov, parent, name);
 	if (old) {
-		n->node = old->node;
-		n->in_upper = true;
-		dead = drop_name_locked(ov, new_parent, new_name);
-		adjust_subdirs(ov, new_parent, old->node, 1);
-		table_link_name(ov, steal_ptr(&n));
+		new_name->node = old->node;
+		dead = drop_name_locked(ov, new_name->parent, new_name->name);
+		adjust_subdirs(ov, new_name->parent, old->node, 1);
+		table_link_name(ov, steal_ptr(&new_name));
 		dead_too = drop_name_locked(ov, parent, name);
 	}
 	mutex_unlock(&ov->table);
-	free(n);
+	free(new_name);
 	free_chain(ov, dead);
 	free_chain(ov, dead_too);
-	return 0;
 }
 
-int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
-	const char *b)
+void node_swap_names(struct overlay *ov, struct node_name *a, struct node_name *b)
 {
-	struct node_name *new_a = table_new_name(a_parent, NULL, a);
-	struct node_name *new_b = table_new_name(b_parent, NULL, b);
-	struct node_name *old_a, *old_b;
-
-	if (!new_a || !new_b) {
-		free(new_a);
-		free(new_b);
-		return -ENOMEM;
-	}
 	mutex_lock(&ov->table);
-	old_a = table_find_name(ov, a_parent, a);
-	old_b = table_find_name(ov, b_parent, b);
-	new_a->node = old_b->node;
-	new_b->node = old_a->node;
-	new_a->in_upper = new_b->in_upper = true;
+	a->node = table_find_name(ov, b->parent, b->name)->node;
+	b->node = table_find_name(ov, a->parent, a->name)->node;
 	/* The caller holds both parents and both nodes: nobody dies here. */
-	drop_name_locked(ov, a_parent, a);
-	adjust_subdirs(ov, a_parent, new_a->node, 1);
-	table_link_name(ov, new_a);
-	drop_name_locked(ov, b_parent, b);
-	adjust_subdirs(ov, b_parent, new_b->node, 1);
-	table_link_name(ov, new_b);
+	drop_name_locked(ov, a->parent, a->name);
+	adjust_subdirs(ov, a->parent, a->node, 1);
+	table_link_name(ov, a);
+	drop_name_locked(ov, b->parent, b->name);
+	adjust_subdirs(ov, b->parent, b->node, 1);
+	table_link_name(ov, b);
 	mutex_unlock(&ov->table);
-	return 0;
 }
 
 void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name)

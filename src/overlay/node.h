@@ -69,8 +69,13 @@ struct node_place {
 int node_place(struct overlay *ov, struct node *node, struct node_place *ret_place);
 bool node_is_placed(struct overlay *ov, struct node *node, const struct node_place *place);
 
-/* Another name for an upper node; -ENOMEM. The name must be free. */
-int node_add_name(struct overlay *ov, struct node *node, struct node *parent, const char *name);
+/*
+ * A name in the upper for the functions that take one over. It is made before the upper is
+ * changed, for afterwards nothing may fail. free() it when it is not used; NULL without memory.
+ */
+struct node_name *node_new_name(struct node *parent, const char *name);
+/* Another name for an upper node. The name must be free. Takes `name` over. */
+void node_add_name(struct overlay *ov, struct node *node, struct node_name *name);
 /* The upper has this name of a node from now on. */
 void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name);
 /* Whether the upper has the node under another name than this one. */
@@ -87,12 +92,11 @@ void node_hide_link(struct overlay *ov, struct node *node);
 void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->table);
 /* The name goes; a node without names is an orphan. */
 void node_drop_name(struct overlay *ov, struct node *parent, const char *name);
-/* Moves a name in the upper, over whatever had it. -ENOMEM, and nothing has changed. */
-int node_move_name(struct overlay *ov, struct node *parent, const char *name,
-	struct node *new_parent, const char *new_name);
-/* Swaps the nodes of two names. -ENOMEM, and nothing has changed. */
-int node_swap_names(struct overlay *ov, struct node *a_parent, const char *a, struct node *b_parent,
-	const char *b);
+/* Moves a name in the upper, over whatever had the new one. Takes `new_name` over. */
+void node_move_name(
+	struct overlay *ov, struct node *parent, const char *name, struct node_name *new_name);
+/* Swaps the nodes of two names that are known: these take their places. Takes both over. */
+void node_swap_names(struct overlay *ov, struct node_name *a, struct node_name *b);
 
 /* Whether `node` is `ancestor` or lies below it. */
 bool node_is_below(struct overlay *ov, struct node *node, struct node *ancestor);

@@ -70,20 +70,24 @@ static uint64_t parent_ino(struct overlay *ov, struct node *node)
 	return ino;
 }
 
-/* The number that stat would report; a name that has gone meanwhile has any. */
-static uint64_t entry_ino(struct overlay *ov, struct overlay_dir *dir, struct merged_entry *entry)
+/* Finds the number that stat would report; a name that has gone meanwhile has any. */
+static int find_ino(struct overlay *ov, struct overlay_dir *dir, struct merged_entry *entry)
 {
 	struct node *node;
+	int r;
 
 	if (entry->ino)
-		return entry->ino;
-	if (lookup_node(ov, dir->node, entry->name, &node) < 0)
-		return OVERLAY_ROOT_ID;
-	entry->ino = node->ino;
-	node_put(ov, node);
-	return entry->ino;
+		return 0;
+	r = lookup_node(ov, dir->node, entry->name, &node);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	entry->ino = r == 0 ? node->ino : OVERLAY_ROOT_ID;
+	if (r == 0)
+		node_put(ov, node);
+	return 0;
 }
 
+/* 0; or 1, the reader has had enough; or -errno. */
 static int emit_entry(struct overlay *ov, struct overlay_dir *dir, uint64_t index,
 	overlay_emit_fn emit, void *ctx)
 {
@@ -97,27 +101,29 @@ static int emit_entry(struct overlay *ov, struct overlay_dir *dir, uint64_t inde
 		out.ino = parent_ino(ov, dir->node);
 	} else {
 		struct merged_entry *entry = &dir->list.entries[index - DOTS];
+		int r = find_ino(ov, dir, entry);
 
+		if (r < 0)
+			return r;
 		out.name = entry->name;
 		out.type = entry->type;
-		out.ino = entry_ino(ov, dir, entry);
+		out.ino = entry->ino;
 	}
-	return emit(ctx, &out);
+	return emit(ctx, &out) ? 1 : 0;
 }
 
 int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
 	overlay_emit_fn emit, void *ctx)
 {
-	if (offset == 0 || !dir->is_listed) {
-		int r = take_snapshot(ov, dir);
+	uint64_t i = offset;
+	int r = offset == 0 || !dir->is_listed ? take_snapshot(ov, dir) : 0;
 
-		if (r < 0)
-			return r;
-	}
-	for (uint64_t i = offset; i < dir->list.count + DOTS; i++)
-		if (emit_entry(ov, dir, i, emit, ctx))
-			break;
-	return 0;
+	if (r < 0)
+		return r;
+	for (; r == 0 && i < dir->list.count + DOTS; i++)
+		r = emit_entry(ov, dir, i, emit, ctx);
+	/* What was given before an error counts: who asks on from there is told of it. */
+	return r < 0 && i == offset + 1 ? r : 0;
 }
 
 int overlay_fsyncdir(struct overlay *ov, struct overlay_dir *dir, bool data_only)

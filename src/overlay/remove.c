@@ -37,14 +37,16 @@ static int remove_entry(int dir_fd, const char *name)
 	return r == -ENOENT ? 0 : r;
 }
 
-int directory_clear(struct overlay *ov, int dir_fd)
+int directory_clear(struct overlay *ov, struct node *dir, int dir_fd)
 {
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *entry;
 	int r = upper_set_opaque(ov, dir_fd);
 
-	if (r == 0)
+	if (r == 0) {
+		node_set_cleared(dir);
 		r = call_opendir(dir_fd, &stream);
+	}
 	while (r == 0 && (r = call_readdir(stream, &entry)) > 0)
 		r = is_dot(entry->d_name) ? 0 : remove_entry(dir_fd, entry->d_name);
 	return r;
@@ -76,10 +78,20 @@ static int replace_by_whiteout(struct removal *rm, bool is_dir)
 	return r;
 }
 
-/* `inner_fd` is the directory that goes, -1 for anything else. */
-static int remove_upper(struct removal *rm, int inner_fd)
+static int unlink_upper(struct removal *rm, struct node *node, int inner_fd)
 {
 	int flags = inner_fd >= 0 ? AT_REMOVEDIR : 0;
+	int r = call_unlinkat(rm->hold.pin.fd, rm->name, flags);
+
+	if (r != -ENOTEMPTY || inner_fd < 0)
+		return r;
+	/* Whiteouts are in it. */
+	r = directory_clear(rm->ov, node, inner_fd);
+	return r < 0 ? r : call_unlinkat(rm->hold.pin.fd, rm->name, flags);
+}
+
+static int remove_upper(struct removal *rm, struct node *node, int inner_fd)
+{
 	int r = 0;
 
 	if (rm->needs_whiteout && !rm->ov->writes_aufs)
@@ -87,13 +99,12 @@ static int remove_upper(struct removal *rm, int inner_fd)
 	/* In AUFS form the whiteout stands beside the object: first it, then the removal. */
 	if (rm->needs_whiteout)
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
-	if (r == 0)
-		r = call_unlinkat(rm->hold.pin.fd, rm->name, flags);
-	if (r != -ENOTEMPTY || inner_fd < 0)
+	if (r < 0)
 		return r;
-	/* Whiteouts are in it. */
-	r = directory_clear(rm->ov, inner_fd);
-	return r < 0 ? r : call_unlinkat(rm->hold.pin.fd, rm->name, flags);
+	r = unlink_upper(rm, node, inner_fd);
+	if (r < 0 && rm->needs_whiteout)
+		whiteout_undo(rm->ov, rm->hold.pin.fd, rm->name);
+	return r;
 }
 
 static int prepare(struct removal *rm, struct node *dir)
@@ -121,32 +132,41 @@ static int prepare(struct removal *rm, struct node *dir)
 	 * An opaque directory hides what is below it only while it stands; a .wh.NAME
 	 * beside it goes on hiding.
 	 */
-	rm->needs_whiteout = r > 0 && upper_has_aufs_whiteout(ov, rm->hold.pin.fd, rm->name) == 0;
+	if (r > 0) {
+		r = upper_has_aufs_whiteout(ov, rm->hold.pin.fd, rm->name);
+		rm->needs_whiteout = r == 0;
+	}
+	if (r < 0)
+		return r;
 	if (rm->probe.upper == UPPER_NONE && !rm->needs_whiteout)
 		return -ENOENT;
 	return 0;
 }
 
 /* Whoever has the object open, or stands in it, keeps it. */
-static int keep_for_holders(struct removal *rm, struct node *node)
+static int open_for_holders(struct removal *rm, struct node *node, int *ret_fd)
 {
-	if (!node || rm->probe.upper != UPPER_OBJECT)
+	if (rm->probe.upper != UPPER_OBJECT)
 		return 0;
-	return upper_keep_orphan(rm->ov, node, &rm->hold, rm->name);
+	return upper_open_orphan(rm->ov, node, &rm->hold, rm->name, ret_fd);
 }
 
+/* `inner_fd` is the directory that goes, -1 for anything else. */
 static int commit(struct removal *rm, struct node *node, int inner_fd)
 {
-	int r = keep_for_holders(rm, node);
+	_cleanup_close_ int orphan_fd = -1;
+	int r = open_for_holders(rm, node, &orphan_fd);
 
 	if (r < 0)
 		return r;
 	if (rm->probe.upper == UPPER_OBJECT)
-		r = remove_upper(rm, inner_fd);
+		r = remove_upper(rm, node, inner_fd);
 	else
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
 	if (r < 0)
 		return r;
+	upper_keep_orphan(rm->ov, node, steal_fd(&orphan_fd));
+	node_set_cleared(node);
 	if (rm->probe.upper == UPPER_NONE)
 		node_hide_link(rm->ov, node);
 	quota_settle(rm->ov->quota, atomic_load(&node->orphan_fd));

@@ -10,4 +10,4 @@ int directory_is_empty(struct overlay *ov, const struct dir_hold *hold);
  * Takes the whiteouts out of an upper directory that shows nothing, so that it can be removed
  * or replaced by one system call. It is made opaque before, and shows nothing still.
  */
-int directory_clear(struct overlay *ov, int dir_fd);
+int directory_clear(struct overlay *ov, struct node *dir, int dir_fd);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "overlay/call.h"
@@ -32,6 +33,9 @@ struct renaming {
 	struct dir_hold from_hold, to_hold; /* the same directory: only from_hold */
 	struct dir_hold target_hold;	    /* a directory that is replaced */
 	struct upper_pin target_pin;
+	/* Made before the upper changes: what the nodes are called then. */
+	struct node_name *from_name, *to_name;
+	int orphan_fd;		/* of what is replaced */
 	struct staged whiteout; /* of RENAME_WHITEOUT: what the old name becomes */
 	struct stat whiteout_st;
 };
@@ -152,9 +156,11 @@ static int probe_place(struct renaming *rn, struct place *place)
 	r = lower_is_visible(rn->ov, place->dir, place->name);
 	if (r < 0)
 		return r;
-	place->is_below =
-		r > 0 && upper_has_aufs_whiteout(rn->ov, place->hold->pin.fd, place->name) == 0;
-	return 0;
+	if (r > 0) {
+		r = upper_has_aufs_whiteout(rn->ov, place->hold->pin.fd, place->name);
+		place->is_below = r == 0;
+	}
+	return r < 0 ? r : 0;
 }
 
 /* --- doing it --- */
@@ -186,7 +192,7 @@ static int exchange(struct renaming *rn)
 		r = call_renameat2(rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd,
 			rn->to.name, RENAME_EXCHANGE);
 	if (r == 0)
-		r = node_swap_names(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
+		node_swap_names(rn->ov, steal_ptr(&rn->from_name), steal_ptr(&rn->to_name));
 	return r;
 }
 
@@ -210,7 +216,10 @@ static int move_leaving_whiteout(struct renaming *rn)
 		r = whiteout_create(rn->ov, from_fd, rn->from.name);
 		if (r < 0)
 			return r;
-		return call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, 0);
+		r = call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, 0);
+		if (r < 0)
+			whiteout_undo(rn->ov, from_fd, rn->from.name);
+		return r;
 	}
 	r = call_renameat2(from_fd, rn->from.name, to_fd, rn->to.name, RENAME_WHITEOUT);
 	if (r != -EINVAL)
@@ -233,13 +242,13 @@ static int prepare_target(struct renaming *rn)
 		if (r == 0)
 			r = directory_is_empty(rn->ov, &rn->target_hold);
 		if (r == 0 && to->probe.upper == UPPER_OBJECT)
-			r = directory_clear(rn->ov, rn->target_hold.pin.fd);
+			r = directory_clear(rn->ov, to->node, rn->target_hold.pin.fd);
 		if (r < 0)
 			return r;
 	}
 	if (to->probe.upper != UPPER_OBJECT)
 		return 0;
-	return upper_keep_orphan(rn->ov, to->node, to->hold, to->name);
+	return upper_open_orphan(rn->ov, to->node, to->hold, to->name, &rn->orphan_fd);
 }
 
 /* What the container is to see at the old name: a device 0:0 that is no whiteout of ours. */
@@ -292,6 +301,19 @@ static void discard_whiteout(struct renaming *rn)
 	rn->whiteout_st = (struct stat){0};
 }
 
+/* What was replaced has lost its name. */
+static void settle_target(struct renaming *rn)
+{
+	struct node *node = rn->to.node;
+
+	if (!node)
+		return;
+	upper_keep_orphan(rn->ov, node, steal_fd(&rn->orphan_fd));
+	node_set_cleared(node);
+	if (rn->to.probe.upper == UPPER_NONE)
+		node_hide_link(rn->ov, node);
+}
+
 static int move(struct renaming *rn)
 {
 	bool is_over_whiteout = rn->to.probe.upper == UPPER_WHITEOUT;
@@ -310,20 +332,25 @@ static int move(struct renaming *rn)
 	else
 		r = call_renameat2(
 			rn->from.hold->pin.fd, rn->from.name, rn->to.hold->pin.fd, rn->to.name, 0);
-	if (r == 0)
-		r = node_move_name(rn->ov, rn->from.dir, rn->from.name, rn->to.dir, rn->to.name);
-	if (r == 0 && rn->to.node)
+	if (r < 0)
+		return r;
+	settle_target(rn);
+	if (rn->to.node)
 		quota_settle(rn->ov->quota, atomic_load(&rn->to.node->orphan_fd));
-	if (r == 0 && rn->to.node && rn->to.probe.upper == UPPER_NONE)
-		node_hide_link(rn->ov, rn->to.node);
-	return r == 0 && rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : r;
+	node_move_name(rn->ov, rn->from.dir, rn->from.name, steal_ptr(&rn->to_name));
+	return rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : 0;
 }
 
-static void mark_directories(struct renaming *rn)
+/* All that must be there before the names change. */
+static int prepare(struct renaming *rn)
 {
-	upper_set_impure(rn->ov, rn->to.dir, rn->to.hold->pin.fd);
-	if (rn->flags & RENAME_EXCHANGE)
-		upper_set_impure(rn->ov, rn->from.dir, rn->from.hold->pin.fd);
+	int r = upper_set_impure(rn->ov, rn->to.dir, rn->to.hold->pin.fd);
+
+	if (r == 0 && rn->flags & RENAME_EXCHANGE)
+		r = upper_set_impure(rn->ov, rn->from.dir, rn->from.hold->pin.fd);
+	rn->to_name = node_new_name(rn->to.dir, rn->to.name);
+	rn->from_name = node_new_name(rn->from.dir, rn->from.name);
+	return r < 0 ? r : rn->to_name && rn->from_name ? 0 : -ENOMEM;
 }
 
 static int rename_locked(struct renaming *rn)
@@ -337,10 +364,10 @@ static int rename_locked(struct renaming *rn)
 	/* Two names of one file: nothing happens, says POSIX. */
 	if (rn->from.node == rn->to.node)
 		return 0;
-	r = rn->flags & RENAME_EXCHANGE ? exchange(rn) : move(rn);
-	if (r == 0)
-		mark_directories(rn);
-	return r;
+	r = prepare(rn);
+	if (r < 0)
+		return r;
+	return rn->flags & RENAME_EXCHANGE ? exchange(rn) : move(rn);
 }
 
 static void release_all(struct renaming *rn)
@@ -350,6 +377,9 @@ static void release_all(struct renaming *rn)
 	dir_release(&rn->to_hold);
 	dir_release(&rn->from_hold);
 	discard_whiteout(rn);
+	free(steal_ptr(&rn->from_name));
+	free(steal_ptr(&rn->to_name));
+	close_keep_errno(steal_fd(&rn->orphan_fd));
 	node_put(rn->ov, rn->from.node);
 	node_put(rn->ov, rn->to.node);
 	rn->from.node = rn->to.node = NULL;
@@ -412,6 +442,7 @@ int overlay_rename(struct overlay *ov, const struct overlay_caller *caller, uint
 		.from = {.dir = from, .name = name},
 		.to = {.dir = to, .name = new_name},
 		.target_pin = {.fd = -1},
+		.orphan_fd = -1,
 		.whiteout = {.fd = -1},
 	};
 	int r = from && to ? 0 : -ESTALE;

@@ -58,9 +58,11 @@ struct node_dir {
 	struct rwlock lock;
 	struct fdcache_entry upper_fd;
 	struct lower_set lowers; /* immutable after lookup */
-	_Atomic bool is_impure;	 /* holds copied-up objects under new names */
-	int64_t subdirs; /* protected by table: directories that it shows; -1: not counted */
-	char *redirect;	 /* protected by table: what the layers below know it by, see redirect.h */
+	/* The upper's is opaque by now, or gone: nothing shows from below any more. */
+	_Atomic bool is_cleared;
+	_Atomic bool is_impure; /* holds copied-up objects under new names */
+	int64_t subdirs;	/* protected by table: directories that it shows; -1: not counted */
+	char *redirect; /* protected by table: what the layers below know it by, see redirect.h */
 };
 
 struct node {
@@ -142,6 +144,20 @@ struct overlay {
 static inline bool node_is_dir(const struct node *node)
 {
 	return node->dir != NULL;
+}
+
+static inline void node_set_cleared(struct node *node)
+{
+	if (node_is_dir(node))
+		atomic_store(&node->dir->is_cleared, true);
+}
+
+/* The directories of layers that take part in a directory. */
+static inline const struct lower_set *node_lowers(const struct node *dir)
+{
+	static const struct lower_set none;
+
+	return atomic_load(&dir->dir->is_cleared) ? &none : &dir->dir->lowers;
 }
 
 static inline bool node_is_upper(const struct node *node)

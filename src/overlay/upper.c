@@ -329,11 +329,12 @@ int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
 	return r;
 }
 
-int upper_keep_orphan(
-	struct overlay *ov, struct node *node, const struct dir_hold *hold, const char *name)
+int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
+	const char *name, int *ret_fd)
 {
 	int fd;
 
+	*ret_fd = -1;
 	if (!node_is_upper(node) || atomic_load(&node->orphan_fd) >= 0)
 		return 0;
 	/* A descriptor for each of many links would use them all up. */
@@ -343,10 +344,17 @@ int upper_keep_orphan(
 	if (fd < 0)
 		return fd;
 	(void)quota_track(ov->quota, fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+void upper_keep_orphan(struct overlay *ov, struct node *node, int fd)
+{
+	if (fd < 0)
+		return;
 	mutex_lock(&ov->table);
 	atomic_store(&node->orphan_fd, fd);
 	mutex_unlock(&ov->table);
-	return 0;
 }
 
 void upper_drop_orphan(struct overlay *ov, struct node *node)

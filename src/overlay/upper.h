@@ -42,8 +42,13 @@ void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX]);
 /* Removes whatever a temporary name stands for, a whole tree too. */
 int work_remove(struct overlay *ov, const char *name);
 
-/* Keeps an upper object reachable when its last name goes: call before that, under the lock. */
-int upper_keep_orphan(
-	struct overlay *ov, struct node *node, const struct dir_hold *hold, const char *name);
+/*
+ * Keeps an upper object reachable when its last name goes. First, under the lock, a descriptor,
+ * -1 where none is needed; when the name has gone, and before the lock is released, the node
+ * takes it over.
+ */
+int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
+	const char *name, int *ret_fd);
+void upper_keep_orphan(struct overlay *ov, struct node *node, int fd);
 /* The object has a name by which it is reached: it needs no descriptor any more. No directory. */
 void upper_drop_orphan(struct overlay *ov, struct node *node);

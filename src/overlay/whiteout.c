@@ -79,3 +79,11 @@ int whiteout_create(struct overlay *ov, int dir_fd, const char *name)
 	r = call_mknodat(dir_fd, whiteout, S_IFREG | 0600, 0);
 	return r == -EEXIST ? 0 : r;
 }
+
+void whiteout_undo(struct overlay *ov, int dir_fd, const char *name)
+{
+	char whiteout[NAME_MAX + 1];
+
+	if (ov->writes_aufs && aufs_whiteout_name(whiteout, name))
+		(void)call_unlinkat(dir_fd, whiteout, 0);
+}

@@ -2,6 +2,7 @@
 #include "overlay-fixture.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -45,7 +46,7 @@ void fixture_init_at(struct fixture *fx, size_t trees, const char *base)
 	fx->work_fd = open_dir(fx, "work");
 }
 
-void fixture_mount(struct fixture *fx)
+int fixture_try_mount(struct fixture *fx, struct error *err)
 {
 	struct layer *layers[FIXTURE_LAYERS_MAX];
 	struct overlay_config config = {
@@ -64,7 +65,6 @@ void fixture_mount(struct fixture *fx)
 		.static_nlink = fx->static_nlink,
 		.no_acls = fx->no_acls,
 	};
-	struct error err = {0};
 
 	for (size_t i = 0; i < fx->tree_count; i++) {
 		struct layer_config layer = {.kind = "mem",
@@ -74,9 +74,19 @@ void fixture_mount(struct fixture *fx)
 			.root_fd = -1,
 			.scratch_fd = -1};
 
-		assert_int_equal(layer_open(&layer, &layers[i], &err), 0);
+		assert_int_equal(layer_open(&layer, &layers[i], err), 0);
+		if (fx->wrap_layer)
+			layers[i] = fx->wrap_layer(layers[i]);
+		assert_non_null(layers[i]);
 	}
-	if (overlay_new(&config, &fx->ov, &err) < 0)
+	return overlay_new(&config, &fx->ov, err);
+}
+
+void fixture_mount(struct fixture *fx)
+{
+	struct error err = {0};
+
+	if (fixture_try_mount(fx, &err) < 0)
 		fail_msg("overlay_new: %s", err.text);
 }
 
@@ -88,22 +98,35 @@ void fixture_unmount(struct fixture *fx)
 		assert_int_equal(mem_tree_references(fx->trees[i]), 0);
 }
 
-void fixture_end(struct fixture *fx)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return type == FTW_DP ? rmdir(path) : unlink(path);
+}
+
+static void remove_tree(const char *path)
 {
 	pid_t pid;
 
+	if (nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0)
+		return;
+	/* Too deep for paths. */
+	pid = fork();
+	if (pid == 0) {
+		execlp("rm", "rm", "-rf", path, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+void fixture_end(struct fixture *fx)
+{
 	if (fx->ov)
 		fixture_unmount(fx);
 	close(fx->upper_fd);
 	close(fx->work_fd);
 	for (size_t i = 0; i < fx->tree_count; i++)
 		mem_tree_free(fx->trees[i]);
-	pid = fork();
-	if (pid == 0) {
-		execlp("rm", "rm", "-rf", fx->dir, (char *)NULL);
-		_exit(127);
-	}
-	waitpid(pid, NULL, 0);
+	remove_tree(fx->dir);
 }
 
 void fixture_file(struct fixture *fx, size_t tree, const char *path, mode_t mode, const char *text)

@@ -30,6 +30,7 @@ struct fixture {
 	int upper_fd, work_fd;
 	struct overlay *ov;
 	struct overlay_caller caller;
+	struct layer *(*wrap_layer)(struct layer *inner); /* NULL: layers are as they are */
 };
 
 /* An overlay with this many empty trees, not mounted yet. */
@@ -37,6 +38,8 @@ void fixture_init(struct fixture *fx, size_t trees);
 /* The same with the upper in a directory of this one, not of /tmp. */
 void fixture_init_at(struct fixture *fx, size_t trees, const char *base);
 void fixture_mount(struct fixture *fx);
+/* The same, where it may fail: what overlay_new() returned. */
+int fixture_try_mount(struct fixture *fx, struct error *err);
 /* Ends the overlay; references must be balanced. The upper stays. */
 void fixture_unmount(struct fixture *fx);
 void fixture_end(struct fixture *fx);
