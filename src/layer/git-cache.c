@@ -11,6 +11,8 @@
 #include "util/lock.h"
 
 #define BUCKETS 1024
+/* The limit does not grow beyond this. */
+#define LIMIT_MAX ((size_t)256 << 20)
 
 enum load_state { LOADING, LOADED, FAILED };
 
@@ -37,7 +39,7 @@ struct object_cache {
 	size_t unused_bytes guarded_by(lock);
 	size_t count guarded_by(lock); /* objects that are in the table or held */
 	bool is_closed guarded_by(lock);
-	size_t limit; /* immutable */
+	size_t limit guarded_by(lock); /* grows with the largest object */
 };
 
 const struct object_content *cached_object_content(const struct cached_object *object)
@@ -132,13 +134,16 @@ static void forget_locked(struct object_cache *cache, struct cached_object *obje
 		cache->bytes -= weight(object);
 }
 
-/* The oldest of those that nobody holds, while they are more than the limit. */
-static struct cached_object *take_surplus(struct object_cache *cache, size_t limit)
+/*
+ * The oldest of those that nobody holds, while they are more than the limit; with `all` until
+ * there is none.
+ */
+static struct cached_object *take_surplus(struct object_cache *cache, bool all)
 {
 	struct cached_object *oldest = NULL;
 
 	mutex_lock(&cache->lock);
-	if (cache->unused_bytes > limit || (limit == 0 && cache->unused.next != &cache->unused)) {
+	if (cache->unused_bytes > cache->limit || (all && cache->unused.next != &cache->unused)) {
 		oldest = cache->unused.next;
 		unlink_unused_locked(cache, oldest);
 		forget_locked(cache, oldest);
@@ -147,11 +152,11 @@ static struct cached_object *take_surplus(struct object_cache *cache, size_t lim
 	return oldest;
 }
 
-static void shrink(struct object_cache *cache, size_t limit)
+static void shrink(struct object_cache *cache, bool all)
 {
 	struct cached_object *object;
 
-	while ((object = take_surplus(cache, limit)))
+	while ((object = take_surplus(cache, all)))
 		object_free(object);
 }
 
@@ -161,7 +166,7 @@ void object_cache_close(struct object_cache *cache)
 
 	if (!cache)
 		return;
-	shrink(cache, 0);
+	shrink(cache, true);
 	mutex_lock(&cache->lock);
 	cache->is_closed = true;
 	is_last = cache->count == 0;
@@ -198,7 +203,7 @@ void cached_object_put(struct cached_object *object)
 	if (is_last)
 		cache_free(cache);
 	else if (!is_dead)
-		shrink(cache, cache->limit);
+		shrink(cache, false);
 }
 
 static struct cached_object *object_new(struct object_cache *cache, const git_oid *id)
@@ -239,6 +244,18 @@ static struct cached_object *hold(
 	return object;
 }
 
+/*
+ * The tree of a directory with a million entries is larger than many trees together. If it did
+ * not fit it would be inflated for each name that is looked up in it.
+ */
+static void make_room_locked(struct object_cache *cache, size_t size) requires_lock(cache->lock)
+{
+	size_t wanted = size < LIMIT_MAX / 2 ? size * 2 : LIMIT_MAX;
+
+	if (cache->limit < wanted)
+		cache->limit = wanted;
+}
+
 static void load_object(struct cached_object *object, object_load_fn load, void *arg)
 {
 	struct object_cache *cache = object->cache;
@@ -257,6 +274,7 @@ static void load_object(struct cached_object *object, object_load_fn load, void 
 		object->content = content;
 		object->state = LOADED;
 		cache->bytes += weight(object);
+		make_room_locked(cache, weight(object));
 	}
 	pthread_cond_broadcast(&cache->loaded);
 	mutex_unlock(&cache->lock);

@@ -37,7 +37,10 @@ struct cached_object;
 const struct object_content *cached_object_content(const struct cached_object *object);
 void cached_object_put(struct cached_object *object); /* NULL is fine */
 
-/* Keeps up to `limit` bytes of what nobody holds, none of it in files. NULL: out of memory. */
+/*
+ * Keeps up to `limit` bytes of what nobody holds, none of it in files; more where a single object
+ * would not fit twice. NULL: out of memory.
+ */
 struct object_cache *object_cache_new(size_t limit);
 void object_cache_close(struct object_cache *cache); /* NULL is fine */
 

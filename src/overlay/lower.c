@@ -55,8 +55,8 @@ static int lower_set_add(struct lower_set *set, struct lower_ref ref)
 struct descent {
 	struct overlay *ov;
 	const struct lower_set *dirs; /* the parent's; of a path the root's */
-	size_t since;		      /* the first of `dirs` that is asked for `target` */
-	char *target;		      /* a name, or a path that begins with '/' */
+	size_t since; /* the first of `dirs` whose whiteouts of `target` are not known */
+	char *target; /* a name, or a path that begins with '/' */
 	struct lower_set set;
 	struct stat st; /* of the topmost */
 };
@@ -169,8 +169,11 @@ static int add_found(struct descent *d, struct lower_ref ref, const struct stat 
 
 /* --- by name --- */
 
-/* Whether one of the directories above hides the name from those below it. */
-static int is_hidden_above(const struct descent *d, size_t count)
+/*
+ * Whether one of the directories above hides the name from those below it. Each is asked once:
+ * a directory may be in hundreds of layers.
+ */
+static int is_hidden_above(struct descent *d, size_t count)
 {
 	for (size_t i = d->since; i < count; i++) {
 		int r = lower_has_aufs_whiteout(&d->dirs->refs[i], d->target);
@@ -178,6 +181,7 @@ static int is_hidden_above(const struct descent *d, size_t count)
 		if (r)
 			return r;
 	}
+	d->since = count;
 	return 0;
 }
 

@@ -75,6 +75,23 @@ static void kept_within_the_limit(void **state)
 	object_cache_close(cache);
 }
 
+/* The tree of a directory with a million entries: each name that is looked up needs it. */
+static void one_that_is_larger_than_the_limit(void **state)
+{
+	struct source large = {.size = 50000}, small = {.size = 1000};
+	struct object_cache *cache = object_cache_new(10000);
+
+	for (unsigned i = 0; i < 20; i++) {
+		cached_object_put(get(cache, 1000, &large));
+		cached_object_put(get(cache, i, &small));
+	}
+	assert_int_equal(large.loads, 1);
+	for (unsigned i = 0; i < 1000; i++)
+		cached_object_put(get(cache, i, &small));
+	assert_in_range(object_cache_bytes(cache), 1, 110000);
+	object_cache_close(cache);
+}
+
 static void held_objects_stay_and_outlive_the_cache(void **state)
 {
 	struct source source = {.size = 1000};
@@ -187,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kept_within_the_limit),
+		cmocka_unit_test(one_that_is_larger_than_the_limit),
 		cmocka_unit_test(held_objects_stay_and_outlive_the_cache),
 		cmocka_unit_test(a_failure_is_not_remembered),
 		cmocka_unit_test(one_load_for_all_who_ask),
