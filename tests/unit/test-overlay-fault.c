@@ -5,7 +5,7 @@
  * tried again. Of all steps a sample is taken; FAULTS=steps takes them all, with one error each,
  * FAULTS=all with all errors. OPERATION=TEXT takes only the operations whose name contains it.
  */
-#include "fault-ops.h"
+#include "fault-expect.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,15 +18,6 @@
 
 static const int errors[] = {EIO, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EINTR};
 #define ERROR_COUNT (sizeof(errors) / sizeof(errors[0]))
-
-/* What an operation does when nothing fails. */
-struct expected {
-	int result;
-	char *output;
-	char *before; /* the tree */
-	char *live, *fresh;
-	uint64_t steps;
-};
 
 static unsigned complaints;
 static unsigned tries;
@@ -52,41 +43,7 @@ static unsigned held_descriptors(void)
 	return open_descriptors();
 }
 
-static char *text_of_fresh_overlay(struct attempt *at)
-{
-	struct fixture other = at->fx;
-	char *text, path[128];
-
-	snprintf(path, sizeof(path), "%s/other-work", at->fx.dir);
-	assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-	other.work_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_true(other.work_fd >= 0);
-	fault_tree_mount(&other, at->format);
-	text = fault_tree_text(&other);
-	overlay_free(other.ov);
-	close(other.work_fd);
-	return text;
-}
-
 /* --- complaining --- */
-
-/* Prints the lines of one text that the other does not have. */
-static void print_missing(const char *label, const char *text, const char *other)
-{
-	char line[512];
-
-	for (size_t n; (n = strcspn(text, "\n")) > 0; text += n + (text[n] == '\n')) {
-		snprintf(line, sizeof(line), "%.*s\n", (int)n, text);
-		if (!strstr(other, line))
-			print_message("    %s %s", label, line);
-	}
-}
-
-static void print_difference(const char *got, const char *wanted)
-{
-	print_missing("got   ", got, wanted);
-	print_missing("wanted", wanted, got);
-}
 
 static void complain(const struct attempt *at, const struct fault *fault, const char *what)
 {
@@ -103,7 +60,7 @@ static void expect_tree(const struct attempt *at, const struct fault *fault, con
 	if (fault_tree_equal(got, wanted, true, at->op->any_numbers))
 		return;
 	complain(at, fault, what);
-	print_difference(got, wanted);
+	fault_tree_print_difference(got, wanted);
 }
 
 /* --- judging --- */
@@ -148,7 +105,7 @@ static void judge_result(
 			complain(at, fault, "it does not matter");
 		if (strcmp(at->output, want->output) != 0) {
 			complain(at, fault, "it shows something else");
-			print_difference(at->output, want->output);
+			fault_tree_print_difference(at->output, want->output);
 		}
 	} else if (r != -fault->error) {
 		snprintf(what, sizeof(what), "returns %d (%s)", r,
@@ -177,7 +134,7 @@ static void judge_leftovers(
 static bool judge_tree(
 	struct attempt *at, const struct fault *fault, const struct expected *want, int r)
 {
-	char *live = fault_tree_text(&at->fx), *fresh = text_of_fresh_overlay(at);
+	char *live = fault_tree_text(&at->fx), *fresh = attempt_fresh_text(at);
 	bool is_old = r < 0 && fault_tree_equal(live, want->before, true, at->op->any_numbers);
 
 	expect_tree(at, fault, "the tree", live, is_old ? want->before : want->live);
@@ -198,7 +155,7 @@ static void try_again(struct attempt *at, const struct fault *fault, const struc
 		complain(at, fault, what);
 	} else if (strcmp(at->output, want->output) != 0) {
 		complain(at, fault, "it shows something else when it is tried again");
-		print_difference(at->output, want->output);
+		fault_tree_print_difference(at->output, want->output);
 	}
 	expect_tree(at, fault, "the tree when it was tried again", live, want->live);
 	free(live);
@@ -244,60 +201,7 @@ static bool try_fault(const struct operation *op, enum fault_format format,
 	return is_hit;
 }
 
-/* --- learning --- */
-
-static void learn(const struct operation *op, enum fault_format format, unsigned sources,
-	struct expected *ret_want)
-{
-	const struct fault count = {.sources = sources};
-	struct attempt at;
-
-	attempt_init(&at, op, format);
-	attempt_begin(&at);
-	ret_want->before = text_of_fresh_overlay(&at);
-	fault_arm(&count);
-	ret_want->result = attempt_run(&at);
-	ret_want->steps = fault_disarm();
-	ret_want->output = strdup(at.output);
-	ret_want->live = fault_tree_text(&at.fx);
-	attempt_finish(&at);
-	fault_tree_mount(&at.fx, format);
-	ret_want->fresh = fault_tree_text(&at.fx);
-	fixture_unmount(&at.fx);
-	attempt_end(&at);
-}
-
-static void forget(struct expected *want)
-{
-	free(want->output);
-	free(want->before);
-	free(want->live);
-	free(want->fresh);
-}
-
 /* --- all of them --- */
-
-static bool is_wanted(const struct operation *op)
-{
-	const char *part = getenv("OPERATION");
-
-	return (!part || strstr(op->name, part)) && (!op->needs_root || geteuid() == 0);
-}
-
-static bool faults_are(const char *wanted)
-{
-	const char *faults = getenv("FAULTS");
-
-	return faults && strcmp(faults, wanted) == 0;
-}
-
-/* Which steps of an operation, so that operations which share theirs take others. */
-static bool takes_step(const struct operation *op, uint64_t step)
-{
-	size_t index = (size_t)(op - operations);
-
-	return faults_are("all") || faults_are("steps") || (step + index) % 16 == 0;
-}
 
 static bool takes_error(const struct operation *op, uint64_t step, size_t error)
 {
@@ -325,18 +229,18 @@ static void fail_each_step(const struct operation *op, enum fault_format format,
 {
 	struct expected want;
 
-	learn(op, format, source, &want);
+	expected_learn(op, format, source, &want);
 	for (uint64_t step = 1; step <= want.steps; step++)
-		if (takes_step(op, step))
+		if (operation_takes_step(op, step, 16))
 			fail_step(op, format, source, step, &want);
-	forget(&want);
+	expected_release(&want);
 }
 
 static void fail_operations(enum fault_format format, unsigned source)
 {
 	complaints = tries = 0;
 	for (size_t i = 0; i < operation_count; i++)
-		if (is_wanted(&operations[i]))
+		if (operation_is_wanted(&operations[i]))
 			fail_each_step(&operations[i], format, source);
 	print_message("%u faults, %u complaints\n", tries, complaints);
 	assert_int_equal(complaints, 0);
