@@ -29,8 +29,8 @@ void posix_die(const char *format, ...)
 
 const struct posix_op *posix_find_op(const char *word)
 {
-	static const struct posix_op *const tables[] = {
-		posix_tree_ops, posix_file_ops, posix_stat_ops, posix_process_ops, posix_share_ops};
+	static const struct posix_op *const tables[] = {posix_tree_ops, posix_file_ops,
+		posix_stat_ops, posix_process_ops, posix_share_ops, posix_acl_ops};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (const struct posix_op *op = tables[t]; op->word; op++)

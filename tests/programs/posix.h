@@ -37,9 +37,10 @@ struct posix_area {
 	const struct posix_area identifier = { \
 		.name = text, .checks = table, .count = sizeof(table) / sizeof(*(table))}
 
-extern const struct posix_area posix_names, posix_tmpfile, posix_coherence, posix_locks,
-	posix_renames, posix_permissions, posix_sticky, posix_modes, posix_owners, posix_times,
-	posix_times_explicit, posix_files, posix_limits;
+extern const struct posix_area posix_names, posix_tmpfile, posix_acls, posix_guards, posix_mounts,
+	posix_read_only, posix_coherence, posix_locks, posix_renames, posix_permissions,
+	posix_sticky, posix_modes, posix_owners, posix_times, posix_times_explicit, posix_files,
+	posix_limits;
 
 #define POSIX_ARGS    8
 #define POSIX_RESULT  512
@@ -68,7 +69,7 @@ struct posix_op {
 /* NULL: no such word. Each file of operations has a table. */
 const struct posix_op *posix_find_op(const char *word);
 extern const struct posix_op posix_tree_ops[], posix_file_ops[], posix_stat_ops[],
-	posix_process_ops[], posix_share_ops[];
+	posix_process_ops[], posix_share_ops[], posix_acl_ops[];
 
 /* One line for each statement that ran. */
 struct posix_line {
