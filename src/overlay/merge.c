@@ -15,19 +15,19 @@
 
 #define TABLE_MIN 64
 
-static size_t hash_name(const char *name)
+static uint64_t hash_name(const char *name)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
 	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
 		h = (h ^ *p) * 0x100000001b3u;
-	return (size_t)(h ^ (h >> 29));
+	return h ^ (h >> 29);
 }
 
 /* The place in the table where the name is, or would be. */
 static size_t *find_place(struct merged_list *list, const char *name)
 {
-	size_t i = hash_name(name) & (list->table_size - 1);
+	size_t i = (size_t)hash_name(name) & (list->table_size - 1);
 
 	while (list->table[i] && strcmp(list->entries[list->table[i] - 1].name, name) != 0)
 		i = (i + 1) & (list->table_size - 1);
@@ -286,6 +286,42 @@ static void drop_hiding(struct merged_list *list)
 	list->table_size = 0;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+	const struct merged_entry *x = a, *y = b;
+
+	if (x->place != y->place)
+		return x->place < y->place ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* A name has its place whatever else comes and goes, if no other name hashes to the same. */
+static void give_places(struct merged_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		list->entries[i].place = MERGED_PLACE_MIN + (hash_name(list->entries[i].name) >> 2);
+	if (list->count > 1)
+		qsort(list->entries, list->count, sizeof(list->entries[0]), compare_places);
+	for (size_t i = 1; i < list->count; i++)
+		if (list->entries[i].place <= list->entries[i - 1].place)
+			list->entries[i].place = list->entries[i - 1].place + 1;
+}
+
+size_t merged_list_behind(const struct merged_list *list, uint64_t place)
+{
+	size_t low = 0, high = list->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (list->entries[middle].place <= place)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merged_list *ret_list)
 {
 	const struct lower_set *lowers = node_lowers(hold->dir);
@@ -295,9 +331,11 @@ int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merg
 		r = add_upper(ov, hold, ret_list);
 	for (size_t i = 0; r == 0 && i < lowers->count; i++)
 		r = add_layer(ov, &lowers->refs[i], ret_list);
-	if (r < 0)
+	if (r < 0) {
 		merged_list_release(ret_list);
-	else
-		drop_hiding(ret_list);
-	return r;
+		return r;
+	}
+	drop_hiding(ret_list);
+	give_places(ret_list);
+	return 0;
 }

@@ -4,14 +4,17 @@
 
 #include "overlay/upper.h"
 
+#define MERGED_PLACE_MIN 3u
+
 struct merged_entry {
 	char *name;
+	uint64_t place; /* follows from the name alone: the same in every list that has it */
 	mode_t type;
 	uint64_t ino;	/* the overlay's; 0 where only a lookup can tell */
 	bool is_hiding; /* a whiteout, or of an upper directory: in the table only */
 };
 
-/* In the order in which they were found: the upper's, then each layer's. */
+/* While it is filled, in the order in which they were found; then by their places. */
 struct merged_list {
 	struct merged_entry *entries;
 	size_t count, room;
@@ -21,4 +24,6 @@ struct merged_list {
 
 /* Fills an empty list. The directory is held. On failure the list is released. */
 int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merged_list *ret_list);
+/* The first entry behind a place; the count when there is none. */
+size_t merged_list_behind(const struct merged_list *list, uint64_t place);
 void merged_list_release(struct merged_list *list); /* idempotent */

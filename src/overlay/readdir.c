@@ -8,10 +8,13 @@
 #include "overlay/merge.h"
 #include "util/cleanup.h"
 
-/* Offsets 1 and 2 lie behind "." and "..", entry i has 3 + i. */
-#define DOTS 2
+/* Offsets: 1 lies behind ".", 2 behind "..", and that behind an entry is its place. */
+enum { DOT, DOT_DOT, ENTRIES };
 
-/* A listing is a snapshot, taken at offset 0: entries neither vanish nor double under a reader. */
+/*
+ * A listing is a snapshot, taken at offset 0. The kernel keeps listings too, and goes on with one
+ * handle where it began with what another gave, so an offset must mean the same to all of them.
+ */
 struct overlay_dir {
 	struct node *node; /* a reference */
 	struct merged_list list;
@@ -87,43 +90,46 @@ static int find_ino(struct overlay *ov, struct overlay_dir *dir, struct merged_e
 	return 0;
 }
 
-/* 0; or 1, the reader has had enough; or -errno. */
-static int emit_entry(struct overlay *ov, struct overlay_dir *dir, uint64_t index,
+static int emit_dot(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
 	overlay_emit_fn emit, void *ctx)
 {
-	struct overlay_dirent out = {.next = index + 1, .type = S_IFDIR};
+	struct overlay_dirent out = {.next = offset + 1, .type = S_IFDIR};
 
-	if (index == 0) {
-		out.name = ".";
-		out.ino = dir->node->ino;
-	} else if (index == 1) {
-		out.name = "..";
-		out.ino = parent_ino(ov, dir->node);
-	} else {
-		struct merged_entry *entry = &dir->list.entries[index - DOTS];
-		int r = find_ino(ov, dir, entry);
+	out.name = offset == DOT ? "." : "..";
+	out.ino = offset == DOT ? dir->node->ino : parent_ino(ov, dir->node);
+	return emit(ctx, &out) ? 1 : 0;
+}
 
-		if (r < 0)
-			return r;
-		out.name = entry->name;
-		out.type = entry->type;
-		out.ino = entry->ino;
-	}
+/* 0; or 1, the reader has had enough; or -errno. */
+static int emit_entry(struct overlay *ov, struct overlay_dir *dir, struct merged_entry *entry,
+	overlay_emit_fn emit, void *ctx)
+{
+	struct overlay_dirent out = {
+		.next = entry->place, .name = entry->name, .type = entry->type};
+	int r = find_ino(ov, dir, entry);
+
+	if (r < 0)
+		return r;
+	out.ino = entry->ino;
 	return emit(ctx, &out) ? 1 : 0;
 }
 
 int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
 	overlay_emit_fn emit, void *ctx)
 {
-	uint64_t i = offset;
 	int r = offset == 0 || !dir->is_listed ? take_snapshot(ov, dir) : 0;
+	uint64_t at = offset;
+	size_t first, i;
 
-	if (r < 0)
-		return r;
-	for (; r == 0 && i < dir->list.count + DOTS; i++)
-		r = emit_entry(ov, dir, i, emit, ctx);
+	for (; r == 0 && at < ENTRIES; at++)
+		r = emit_dot(ov, dir, at, emit, ctx);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	first = i = merged_list_behind(&dir->list, at);
+	for (; r == 0 && i < dir->list.count; i++)
+		r = emit_entry(ov, dir, &dir->list.entries[i], emit, ctx);
 	/* What was given before an error counts: who asks on from there is told of it. */
-	return r < 0 && i == offset + 1 ? r : 0;
+	return r < 0 && at == offset && i == first + 1 ? r : 0;
 }
 
 int overlay_fsyncdir(struct overlay *ov, struct overlay_dir *dir, bool data_only)
