@@ -161,7 +161,10 @@ int overlay_statfs(struct overlay *ov, struct statvfs *ret_st);
 
 ssize_t overlay_getxattr(
 	struct overlay *ov, uint64_t node, const char *name, void *buf, size_t size);
-ssize_t overlay_listxattr(struct overlay *ov, uint64_t node, char *buf, size_t size);
+/* Trusted attributes are listed for uid 0 alone, as a native file system lists them for its rights.
+ */
+ssize_t overlay_listxattr(struct overlay *ov, const struct overlay_caller *caller, uint64_t node,
+	char *buf, size_t size);
 /* `flags` as setxattr(2). */
 #define OVERLAY_XATTR_KILL_SGID (1 << 16) /* an access ACL comes from no member of the group */
 int overlay_setxattr(struct overlay *ov, uint64_t node, const char *name, const void *value,

@@ -115,8 +115,10 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	_cleanup_free_ char *buf = malloc(size ? size : 1);
+	struct overlay_caller caller = request_caller(req);
 
-	reply_xattr(req, buf ? overlay_listxattr(request_overlay(req), ino, buf, size) : -ENOMEM,
+	reply_xattr(req,
+		buf ? overlay_listxattr(request_overlay(req), &caller, ino, buf, size) : -ENOMEM,
 		buf, size);
 }
 

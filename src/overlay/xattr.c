@@ -50,11 +50,26 @@ static bool is_hidden(const struct overlay *ov, const char *name)
 	return !ov->has_acls && acl_is_name(name);
 }
 
+/* Layers know no names that no file system has, and would only say that there is no value. */
+static int check_xattr_name(const struct overlay *ov, const char *name)
+{
+	static const char *const namespaces[] = {"user.", "trusted.", "security."};
+
+	if (acl_is_name(name))
+		return is_hidden(ov, name) ? -EOPNOTSUPP : 0;
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+		if (strncmp(name, namespaces[i], strlen(namespaces[i])) == 0)
+			return name[strlen(namespaces[i])] ? 0 : -EINVAL;
+	return -EOPNOTSUPP;
+}
+
 static int begin(struct overlay *ov, uint64_t id, const char *name, char disk_name[XATTR_NAME_SIZE],
 	struct node **ret_node)
 {
-	int r = is_hidden(ov, name) ? -EOPNOTSUPP : xattr_to_disk(name, disk_name);
+	int r = check_xattr_name(ov, name);
 
+	if (r == 0)
+		r = xattr_to_disk(name, disk_name);
 	if (r < 0)
 		return r;
 	*ret_node = node_get(ov, id);
@@ -98,15 +113,22 @@ ssize_t overlay_getxattr(struct overlay *ov, uint64_t id, const char *name, void
 	return n;
 }
 
+static bool is_listed(
+	const struct overlay *ov, const struct overlay_caller *caller, const char *name)
+{
+	return !is_hidden(ov, name) &&
+	       (caller->uid == 0 || strncmp(name, "trusted.", strlen("trusted.")) != 0);
+}
+
 /* Copies what is to be seen. Returns the length that all of it has. */
-static ssize_t filter(
-	const struct overlay *ov, const char *names, size_t length, char *buf, size_t size)
+static ssize_t filter(const struct overlay *ov, const struct overlay_caller *caller,
+	const char *names, size_t length, char *buf, size_t size)
 {
 	size_t n = 0;
 
 	for (const char *p = names; p < names + length; p += strlen(p) + 1) {
 		char shown[XATTR_NAME_SIZE];
-		const char *name = is_hidden(ov, p) ? NULL : xattr_from_disk(p, shown);
+		const char *name = is_listed(ov, caller, p) ? xattr_from_disk(p, shown) : NULL;
 		size_t room;
 
 		if (!name)
@@ -121,7 +143,8 @@ static ssize_t filter(
 	return (ssize_t)n;
 }
 
-ssize_t overlay_listxattr(struct overlay *ov, uint64_t id, char *buf, size_t size)
+ssize_t overlay_listxattr(struct overlay *ov, const struct overlay_caller *caller, uint64_t id,
+	char *buf, size_t size)
 {
 	_cleanup_free_ char *names = malloc(LIST_MAX);
 	struct node *node = node_get(ov, id);
@@ -131,7 +154,7 @@ ssize_t overlay_listxattr(struct overlay *ov, uint64_t id, char *buf, size_t siz
 		return -ESTALE;
 	n = names ? list_on_disk(ov, node, names, LIST_MAX) : -ENOMEM;
 	node_put(ov, node);
-	return n < 0 ? n : filter(ov, names, (size_t)n, buf, size);
+	return n < 0 ? n : filter(ov, caller, names, (size_t)n, buf, size);
 }
 
 /* Opens the upper object that is about to change. */

@@ -191,7 +191,9 @@ static int run_listxattr(struct attempt *at)
 {
 	char names[256];
 
-	return show_bytes(at, overlay_listxattr(at->fx.ov, at->node, names, sizeof(names)), names);
+	return show_bytes(at,
+		overlay_listxattr(at->fx.ov, &at->fx.caller, at->node, names, sizeof(names)),
+		names);
 }
 
 static int run_statfs(struct attempt *at)

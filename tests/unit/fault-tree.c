@@ -233,7 +233,7 @@ static void put_xattrs(struct fixture *fx, uint64_t node, FILE *out)
 	char list[1024], value[256];
 	const char *names[16];
 	size_t count = 0;
-	ssize_t size = overlay_listxattr(fx->ov, node, list, sizeof(list));
+	ssize_t size = overlay_listxattr(fx->ov, &fx->caller, node, list, sizeof(list));
 
 	if (size < 0)
 		fprintf(out, " LISTXATTR %zd", size);

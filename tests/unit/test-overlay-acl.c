@@ -254,7 +254,7 @@ static void hidden(void **state)
 	assert_int_equal(get(&fx, "d", DEFAULT, NULL), -EOPNOTSUPP);
 	assert_int_equal(set(&fx, "d", DEFAULT, &acl, FULL, 0), -EOPNOTSUPP);
 	assert_int_equal(fx_walk(&fx, "d", &entry), 0);
-	assert_int_equal(overlay_listxattr(fx.ov, entry.node, names, sizeof(names)), 0);
+	assert_int_equal(overlay_listxattr(fx.ov, &fx.caller, entry.node, names, sizeof(names)), 0);
 	fx_forget(&fx, entry.node);
 	assert_int_equal(fx_create(&fx, "d/f", 0666, ""), 0);
 	assert_int_equal(fx_stat(&fx, "d/f", &st), 0);

@@ -266,7 +266,7 @@ static void xattrs_come_along(void **state)
 	for (int pass = 0; pass < 2; pass++) {
 		assert_int_equal(overlay_getxattr(fx.ov, entry.node, "user.mine", buf, 64), 5);
 		assert_memory_equal(buf, "value", 5);
-		assert_int_equal(overlay_listxattr(fx.ov, entry.node, buf, 64), 10);
+		assert_int_equal(overlay_listxattr(fx.ov, &fx.caller, entry.node, buf, 64), 10);
 		assert_string_equal(buf, "user.mine");
 		assert_int_equal(
 			overlay_getxattr(fx.ov, entry.node, "user.overlay.origin", buf, 64),
