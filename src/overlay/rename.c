@@ -254,10 +254,15 @@ static int prepare_target(struct renaming *rn)
 /* What the container is to see at the old name: a device 0:0 that is no whiteout of ours. */
 static int stage_whiteout(struct renaming *rn)
 {
-	struct stat st = {.st_mode = S_IFCHR};
+	struct stat st = {.st_mode = S_IFCHR}, dir_st;
 	int r = idmap_to_storage(rn->ov->ids, IDMAP_UID, rn->caller->uid, &st.st_uid);
 
 	if (r == 0)
+		r = call_fstat(rn->from.hold->pin.fd, &dir_st);
+	/* It is in the directory's group where that is inherited, as any new object. */
+	if (r == 0 && dir_st.st_mode & S_ISGID)
+		st.st_gid = dir_st.st_gid;
+	else if (r == 0)
 		r = idmap_to_storage(rn->ov->ids, IDMAP_GID, rn->caller->gid, &st.st_gid);
 	if (r == 0)
 		r = stage_object(rn->ov, &st, NULL, &rn->whiteout);
