@@ -23,6 +23,13 @@ static const char *const leaves[] = {
 	"a", "b", "c", "f", "f", "g", "g", "h", "x", "x", "y", "y", "s", "l", "p", "LONG", "BYTES"};
 static const char *const odd_leaves[] = {".", "..", "TOOLONG", "none", "f/", "a/", "l/", "s/"};
 
+/* What the layers have, so that most steps find something. */
+static const char *const known_paths[] = {"a/f", "a/g", "a/y", "a/x", "a/b/f", "a/b/h", "a/b/x",
+	"a/b/c/f", "a/b/c/g", "a/c/x", "a/a/f", "b/f", "b/f", "b/h", "b/g", "b/a/f", "b/a/g",
+	"b/b/g", "b/b/f", "b/b/a/y", "c/f", "c/h", "c/g", "c/a/f", "c/a/g", "c/b/f", "f", "g", "x",
+	"a", "a/b", "a/a", "a/c", "a/b/c", "b", "b/a", "b/b", "c", "c/a", "c/b", "a/s", "a/l",
+	"b/l", "c/p", "s"};
+
 static void add_component(struct value *value, const char *name)
 {
 	size_t used = strlen(value->text);
@@ -34,6 +41,11 @@ static void draw_path(struct random *rnd, struct value *value)
 {
 	static const unsigned depths[] = {0, 0, 1, 1, 1, 1, 2, 2, 2, 3};
 	unsigned depth = CHOICE(rnd, depths);
+
+	if (random_below(rnd, 2) == 0) {
+		snprintf(value->text, TEXT_MAX, "%s", CHOICE(rnd, known_paths));
+		return;
+	}
 
 	for (unsigned i = 0; i < depth; i++)
 		add_component(value, random_below(rnd, 30) == 0 ? CHOICE(rnd, leaves)

@@ -97,7 +97,7 @@ static int run_one(const struct session *whole, unsigned number, uint64_t seed, 
 		return 0;
 	printf("process %u, seed %llu, step %zu of %zu: %s\n", number, (unsigned long long)seed,
 		div.step, steps, div.signature);
-	session_print(stdout, &seq, &div);
+	session_print_end(stdout, &seq, &div, 12);
 	fflush(stdout);
 	return 1;
 }

@@ -137,6 +137,8 @@ static void op_map_change(struct side *side, const struct step *step, struct out
 		return;
 	catch_bus_error();
 	if (sigsetjmp(bus_error, 1)) {
+		/* What was written before the end is written back now. */
+		outcome_set(out, msync(side->map, MAP_ROOM, MS_SYNC));
 		outcome_add(out, " SIGBUS");
 		return;
 	}

@@ -111,5 +111,6 @@ void outcome_add_stat(struct outcome *out, const struct side *side, const struct
 		outcome_add(out, " links %lu", (unsigned long)st->st_nlink);
 	if (st->st_rdev)
 		outcome_add(out, " rdev %u:%u", major(st->st_rdev), minor(st->st_rdev));
-	add_time(out, side, &st->st_mtim);
+	if (!S_ISFIFO(st->st_mode))
+		add_time(out, side, &st->st_mtim);
 }

@@ -113,11 +113,12 @@ static bool is_planted(const struct place *place, const struct plant *p)
 	return !is_git(place, p) || p->type == S_IFDIR || p->type == S_IFREG || p->type == S_IFLNK;
 }
 
-static void write_content(int fd, const struct plant *p)
+/* Git has no holes. */
+static void write_content(const struct place *place, int fd, const struct plant *p)
 {
 	size_t length = strlen(p->data);
 
-	if (p->is_sparse) {
+	if (p->is_sparse && !is_git(place, p)) {
 		if (pwrite(fd, p->data, length, p->size - (long)length) < 0)
 			die("%s: %m", p->path);
 		return;
@@ -130,7 +131,7 @@ static void write_content(int fd, const struct plant *p)
 	}
 }
 
-static int make(const struct plant *p, const char *path)
+static int make(const struct place *place, const struct plant *p, const char *path)
 {
 	int fd;
 
@@ -143,7 +144,7 @@ static int make(const struct plant *p, const char *path)
 		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return -1;
-		write_content(fd, p);
+		write_content(place, fd, p);
 		return close(fd);
 	case WHITEOUT:
 		return mknod(path, S_IFCHR | 0600, 0);
@@ -207,7 +208,7 @@ static void plant_layer(const struct place *place, int layer, const char *root)
 		if (p->layer != layer || !is_planted(place, p))
 			continue;
 		path_of(path, root, p);
-		if (make(p, path) < 0)
+		if (make(place, p, path) < 0)
 			die("%s: %m", path);
 		if (p->type != WHITEOUT)
 			adorn(place, p, path);
@@ -237,7 +238,7 @@ static void plant_merged(const struct place *place, const char *root)
 		if (p->type == WHITEOUT)
 			continue;
 		plain.is_opaque = false;
-		if (make(&plain, path) < 0)
+		if (make(place, &plain, path) < 0)
 			die("%s: %m", path);
 		plain.layer = is_git(place, p) ? BASE : p->layer;
 		adorn(place, &plain, path);

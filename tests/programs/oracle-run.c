@@ -167,6 +167,21 @@ const struct operation parent_operations[] = {
 
 /* --- the run --- */
 
+/* How often each operation was done, and how often it succeeded natively. */
+static void count_outcome(struct session *s, const struct step *step, const struct outcome *out)
+{
+	for (size_t i = 0; i < COUNT(s->tallies); i++) {
+		struct tally *tally = &s->tallies[i];
+
+		if (tally->op && tally->op != step->op)
+			continue;
+		tally->op = step->op;
+		tally->done++;
+		tally->succeeded += out->error == 0;
+		return;
+	}
+}
+
 static void run_batch(struct session *s, const struct sequence *seq, size_t from, size_t to,
 	struct divergence *div)
 {
@@ -181,6 +196,7 @@ static void run_batch(struct session *s, const struct sequence *seq, size_t from
 		const struct outcome *ours = &s->board->outcomes[0][i - from];
 		const struct outcome *native = &s->board->outcomes[1][i - from];
 
+		count_outcome(s, &seq->steps[i], native);
 		if (is_same(ours, native))
 			continue;
 		diverge(div, i, seq, ours, native);
@@ -220,12 +236,23 @@ void session_run(struct session *s, const struct sequence *seq, struct divergenc
 	stop_workers(s);
 }
 
-void session_print(FILE *out, const struct sequence *seq, const struct divergence *div)
+void session_print_end(
+	FILE *out, const struct sequence *seq, const struct divergence *div, size_t steps)
 {
-	for (size_t i = 0; i < seq->count && i <= div->step; i++) {
+	size_t end = div->step + 1 < seq->count ? div->step + 1 : seq->count;
+	size_t start = steps < end ? end - steps : 0;
+
+	if (start > 0)
+		fprintf(out, "    (%zu steps before)\n", start);
+	for (size_t i = start; i < end; i++) {
 		fprintf(out, "    ");
 		step_print(out, &seq->steps[i]);
 		fputc('\n', out);
 	}
 	fprintf(out, "%s", div->text);
+}
+
+void session_print(FILE *out, const struct sequence *seq, const struct divergence *div)
+{
+	session_print_end(out, seq, div, seq->count);
 }

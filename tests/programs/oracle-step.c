@@ -76,7 +76,7 @@ static unsigned draw_who(struct random *rnd)
 {
 	unsigned n = random_below(rnd, 20);
 
-	return n < 11 ? 0 : 1 + (n - 11) / 3;
+	return n < 14 ? 0 : 1 + (n - 14) / 2;
 }
 
 void step_generate(struct random *rnd, unsigned without, struct step *ret_step)

@@ -2,6 +2,7 @@
 /*
  * oracle --dir=DIR [--layout=git|dir|layers] [--seed=N] [--steps=M] [--runs=R] [--seconds=S]
  *	[--processes=P] [--options=MOUNT-OPTIONS] [--without=FEATURE,...] [--replay=FILE] [--all]
+ *	[--tallies]
  *
  * Runs R sequences of M steps, with the seeds N, N+1, ..., each on a fresh mount and a fresh copy;
  * no new one after S seconds. A divergence ends it (not with --all) and is minimised. Exit status:
@@ -15,6 +16,7 @@
  *	rename of a directory		EXDEV where it does not move directories
  *(--without=redirect) COLLAPSE_RANGE, INSERT_RANGE	EOPNOTSUPP: the kernel's FUSE passes no such
  *request on device and inode numbers	others, but as many, one for each object, and they stay
+ *	mtime of a FIFO			what goes through it never reaches FUSE
  *	S_ISGID without S_IXGRP		not compared on files: FUSE keeps it where a write natively
  *drops it
  */
@@ -33,7 +35,7 @@ struct options {
 	long seconds;
 	unsigned processes;
 	const char *replay;
-	bool goes_on;
+	bool goes_on, tells_tallies;
 };
 
 static const struct word features[] = {{"tmpfile", FEATURE_TMPFILE}, {"acl", FEATURE_ACL},
@@ -57,7 +59,7 @@ static void parse(int argc, char **argv, struct session *s, struct options *o)
 		{"seed", 1, NULL, 's'}, {"steps", 1, NULL, 'n'}, {"runs", 1, NULL, 'r'},
 		{"seconds", 1, NULL, 't'}, {"processes", 1, NULL, 'p'}, {"options", 1, NULL, 'o'},
 		{"without", 1, NULL, 'w'}, {"replay", 1, NULL, 'f'}, {"all", 0, NULL, 'a'},
-		{NULL, 0, NULL, 0}};
+		{"tallies", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
 	const char *dir = NULL;
 	char *save = NULL;
 	int c;
@@ -98,6 +100,9 @@ static void parse(int argc, char **argv, struct session *s, struct options *o)
 			break;
 		case 'a':
 			o->goes_on = true;
+			break;
+		case 'v':
+			o->tells_tallies = true;
 			break;
 		default:
 			exit(2);
@@ -192,5 +197,8 @@ int main(int argc, char **argv)
 	place_init(&s.place);
 	r = o.replay ? replay(&s, o.replay) : run_seeds(&s, &o);
 	place_unmount(&s.place);
+	for (size_t i = 0; o.tells_tallies && i < COUNT(s.tallies) && s.tallies[i].op; i++)
+		printf("%-16s %8llu of %8llu succeeded\n", s.tallies[i].op->name,
+			s.tallies[i].succeeded, s.tallies[i].done);
 	return r;
 }

@@ -78,7 +78,6 @@ extern const char *const pool_names[NAMES]; /* all names that an entry can have 
 struct side;
 struct step;
 struct outcome;
-struct session;
 
 struct operation {
 	const char *name;
@@ -259,16 +258,19 @@ void tree_compare(const struct tree *ours, const struct tree *native, const stru
 
 /* --- running --- */
 
+struct tally {
+	const struct operation *op;
+	unsigned long long done, succeeded;
+};
+
 struct session {
 	struct place place;
 	unsigned without;
 	struct board *board;
 	struct side sides[2];
 	struct identities ids;
-	const struct sequence *seq;
-	const char *program;
 	unsigned long long steps_done;
-	bool is_quiet;
+	struct tally tallies[128];
 };
 
 struct divergence {
@@ -281,6 +283,9 @@ struct divergence {
 
 /* From a fresh mount and a fresh copy. */
 void session_run(struct session *s, const struct sequence *seq, struct divergence *ret_div);
+/* The last `steps` of them. */
+void session_print_end(
+	FILE *out, const struct sequence *seq, const struct divergence *div, size_t steps);
 void session_print(FILE *out, const struct sequence *seq, const struct divergence *div);
 /* Shortens `seq`, whose run gave `div`, as long as a run still gives such a divergence. */
 void session_minimise(struct session *s, struct sequence *seq, struct divergence *div);
