@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "overlay/call.h"
+#include "overlay/quota-counter.h"
 #include "overlay/quota-extent.h"
 
 #define STRIPES	      16
@@ -15,6 +17,8 @@
 #define STAT_BLOCK    512 /* the unit of st_blocks, whatever the file system's is */
 /* A target that is shorter lies in the inode, on the file systems that have such. */
 #define SHORT_TARGET 60
+#define WAIT_STEPS   20
+#define WAIT_STEP_NS 1000000
 
 /* What an inode that changed in this mount was last seen to take up. */
 struct inode {
@@ -23,6 +27,7 @@ struct inode {
 	ino_t ino;
 	uint64_t bytes;
 	uint32_t opens;
+	bool is_nameless; /* and counts only for those who have it open */
 };
 
 struct stripe {
@@ -35,6 +40,7 @@ struct quota {
 	uint64_t max_bytes, max_inodes; /* immutable; UINT64_MAX: without bound */
 	uint64_t block;			/* immutable */
 	_Atomic uint64_t bytes, inodes; /* with what is taken for a while */
+	_Atomic uint32_t nameless;	/* how many open inodes have no name */
 	/*
 	 * Alone: who writes at the bound, into blocks that a file has already. Shared: who may
 	 * free such blocks. So at the bound what was found to be there stays there.
@@ -52,45 +58,43 @@ static uint64_t round_up(const struct quota *quota, uint64_t bytes)
 	return blocks > UINT64_MAX / 2 / quota->block ? UINT64_MAX / 2 : blocks * quota->block;
 }
 
-static bool take(_Atomic uint64_t *counter, uint64_t amount, uint64_t max)
+static int take_now(struct quota *quota, uint64_t bytes, uint64_t inodes)
 {
-	uint64_t used = atomic_load(counter);
+	if (!counter_take(&quota->bytes, bytes, quota->max_bytes))
+		return -ENOSPC;
+	if (inodes == 0 || counter_take(&quota->inodes, inodes, quota->max_inodes))
+		return 0;
+	counter_subtract(&quota->bytes, bytes);
+	return -ENOSPC;
+}
 
-	do
-		if (used > max || amount > max - used)
-			return false;
-	while (!atomic_compare_exchange_weak(counter, &used, used + amount));
+/*
+ * close(2) does not wait for the kernel's request, which may come after those of others: what was
+ * removed and closed counts a moment longer. At the bound that moment is waited for. False: it is
+ * over, or there is nothing to wait for.
+ */
+static bool wait_for_closes(struct quota *quota, unsigned *steps)
+{
+	const struct timespec step = {.tv_nsec = WAIT_STEP_NS};
+
+	if (atomic_load(&quota->nameless) == 0 || ++*steps > WAIT_STEPS)
+		return false;
+	nanosleep(&step, NULL);
 	return true;
-}
-
-/* A count that is wrong already, because the upper changes behind our back, stays a count. */
-static void subtract(_Atomic uint64_t *counter, uint64_t amount)
-{
-	uint64_t used = atomic_load(counter);
-
-	while (!atomic_compare_exchange_weak(counter, &used, used > amount ? used - amount : 0))
-		;
-}
-
-static void replace(_Atomic uint64_t *counter, uint64_t old, uint64_t new)
-{
-	if (new > old)
-		atomic_fetch_add(counter, new - old);
-	else
-		subtract(counter, old - new);
 }
 
 int quota_take(struct quota *quota, uint64_t bytes, uint64_t inodes)
 {
+	unsigned steps = 0;
+	int r;
+
 	if (!quota)
 		return 0;
 	bytes = round_up(quota, bytes);
-	if (!take(&quota->bytes, bytes, quota->max_bytes))
-		return -ENOSPC;
-	if (inodes == 0 || take(&quota->inodes, inodes, quota->max_inodes))
-		return 0;
-	subtract(&quota->bytes, bytes);
-	return -ENOSPC;
+	do
+		r = take_now(quota, bytes, inodes);
+	while (r < 0 && wait_for_closes(quota, &steps));
+	return r;
 }
 
 void quota_take_anyway(struct quota *quota, uint64_t bytes, uint64_t inodes)
@@ -105,8 +109,8 @@ void quota_give_back(struct quota *quota, uint64_t bytes, uint64_t inodes)
 {
 	if (!quota)
 		return;
-	subtract(&quota->bytes, round_up(quota, bytes));
-	subtract(&quota->inodes, inodes);
+	counter_subtract(&quota->bytes, round_up(quota, bytes));
+	counter_subtract(&quota->inodes, inodes);
 }
 
 uint64_t quota_object_bytes(const struct quota *quota, mode_t type, size_t target_length)
@@ -195,9 +199,15 @@ static int insert_locked(struct stripe *stripe, const struct stat *st, struct in
 static void update_locked(struct quota *quota, struct inode *inode, const struct stat *st)
 {
 	uint64_t bytes = (uint64_t)st->st_blocks * STAT_BLOCK;
+	bool is_nameless = st->st_nlink == 0;
 
-	replace(&quota->bytes, inode->bytes, bytes);
+	counter_replace(&quota->bytes, inode->bytes, bytes);
 	inode->bytes = bytes;
+	if (is_nameless && !inode->is_nameless)
+		atomic_fetch_add(&quota->nameless, 1);
+	if (!is_nameless && inode->is_nameless)
+		atomic_fetch_sub(&quota->nameless, 1);
+	inode->is_nameless = is_nameless;
 }
 
 /* The inode's entry, as it is now. One that was not known yet has not changed since the count. */
@@ -215,6 +225,8 @@ static int note_locked(struct quota *quota, struct stripe *stripe, const struct 
 	r = insert_locked(stripe, st, ret_inode);
 	/* It had stopped counting, and is opened again. */
 	if (r == 0 && st->st_nlink == 0) {
+		(*ret_inode)->is_nameless = true;
+		atomic_fetch_add(&quota->nameless, 1);
 		atomic_fetch_add(&quota->bytes, (*ret_inode)->bytes);
 		atomic_fetch_add(&quota->inodes, 1);
 	}
@@ -226,8 +238,10 @@ static void forget_locked(struct quota *quota, struct stripe *stripe, struct ino
 {
 	struct inode *inode = *at;
 
-	subtract(&quota->bytes, inode->bytes);
-	subtract(&quota->inodes, 1);
+	counter_subtract(&quota->bytes, inode->bytes);
+	counter_subtract(&quota->inodes, 1);
+	if (inode->is_nameless)
+		atomic_fetch_sub(&quota->nameless, 1);
 	*at = inode->next;
 	stripe->count--;
 	free(inode);
@@ -344,7 +358,8 @@ void quota_add(struct quota *quota, const struct stat *st, uint64_t taken) no_lo
 		forget_locked(quota, stripe, found);
 	/* Without memory it is one that has not changed yet. */
 	(void)insert_locked(stripe, st, &inode);
-	replace(&quota->bytes, round_up(quota, taken), (uint64_t)st->st_blocks * STAT_BLOCK);
+	counter_replace(
+		&quota->bytes, round_up(quota, taken), (uint64_t)st->st_blocks * STAT_BLOCK);
 	mutex_unlock(&stripe->lock);
 }
 
@@ -399,34 +414,45 @@ static ssize_t take_missing(struct quota *quota, int fd, const struct extent_ran
 
 		if (n <= 0)
 			return n < 0 ? n : -ENOSPC;
-		if (taken == 0 || take(&quota->bytes, taken, quota->max_bytes)) {
+		if (taken == 0 || counter_take(&quota->bytes, taken, quota->max_bytes)) {
 			ret_grant->bytes = taken;
 			return n;
 		}
 	}
 }
 
-ssize_t quota_begin_write(struct quota *quota, int fd, off_t offset, size_t size,
+static ssize_t begin_write(struct quota *quota, int fd, const struct extent_range *range,
 	struct quota_grant *ret_grant) no_lock_analysis
 {
+	uint64_t most = round_up(quota, range->offset % quota->block + range->size);
+	ssize_t n;
+
+	if (counter_take(&quota->bytes, most, quota->max_bytes)) {
+		ret_grant->bytes = most;
+		return (ssize_t)range->size;
+	}
+	rwlock_lock(&quota->gate);
+	n = take_missing(quota, fd, range, ret_grant);
+	ret_grant->is_alone = n > 0;
+	if (n <= 0)
+		rwlock_unlock(&quota->gate);
+	return n;
+}
+
+ssize_t quota_begin_write(
+	struct quota *quota, int fd, off_t offset, size_t size, struct quota_grant *ret_grant)
+{
 	struct extent_range range = {.offset = (uint64_t)offset, .size = size};
-	uint64_t most;
+	unsigned steps = 0;
 	ssize_t n;
 
 	*ret_grant = (struct quota_grant){0};
 	/* What cannot be is the file system's to refuse. */
 	if (!quota || size == 0 || offset < 0 || size > INT64_MAX - (uint64_t)offset)
 		return (ssize_t)size;
-	most = round_up(quota, range.offset % quota->block + size);
-	if (take(&quota->bytes, most, quota->max_bytes)) {
-		ret_grant->bytes = most;
-		return (ssize_t)size;
-	}
-	rwlock_lock(&quota->gate);
-	n = take_missing(quota, fd, &range, ret_grant);
-	ret_grant->is_alone = n > 0;
-	if (n <= 0)
-		rwlock_unlock(&quota->gate);
+	do
+		n = begin_write(quota, fd, &range, ret_grant);
+	while (n == -ENOSPC && wait_for_closes(quota, &steps));
 	return n;
 }
 
@@ -450,7 +476,7 @@ void quota_end_write(struct quota *quota, int fd, struct quota_grant *grant) no_
 		return;
 	/* What is there counts before what was taken for it goes: never too little. */
 	quota_settle(quota, fd);
-	subtract(&quota->bytes, grant->bytes);
+	counter_subtract(&quota->bytes, grant->bytes);
 	if (grant->is_alone)
 		rwlock_unlock(&quota->gate);
 	*grant = (struct quota_grant){0};
