@@ -219,6 +219,7 @@ static bool build_options(char *text, size_t size, const struct fuse_mount_optio
 		{"nosuid", options->nosuid},
 		{"nodev", options->nodev},
 		{"noexec", options->noexec},
+		{"noatime", true},
 	};
 
 	text[0] = '\0';

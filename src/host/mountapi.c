@@ -44,11 +44,26 @@ static int open_tree_clone(int dirfd, const char *path, bool *recursive)
 	return fd < 0 ? -errno : fd;
 }
 
+static int restrict_clone(int fd, bool recursive, struct mount_attr *attr)
+{
+	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+
+	if (mount_setattr(fd, "", flags, attr, sizeof(*attr)) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -1;
+	/* In a user namespace the access times of mounts from outside are locked. */
+	attr->attr_set &= ~(uint64_t)MOUNT_ATTR_NOATIME;
+	attr->attr_clr = 0;
+	return mount_setattr(fd, "", flags, attr, sizeof(*attr));
+}
+
 int mount_clone_tree(int dirfd, const char *path, unsigned flags, int idmap_userns_fd,
 	int *ret_mount_fd, struct error *err)
 {
 	struct mount_attr attr = {
-		.attr_set = clone_attributes(flags),
+		.attr_set = clone_attributes(flags) | MOUNT_ATTR_NOATIME,
+		.attr_clr = MOUNT_ATTR__ATIME,
 		.propagation = MS_PRIVATE,
 	};
 	bool recursive = flags & CLONE_TREE_RECURSIVE;
@@ -63,8 +78,7 @@ int mount_clone_tree(int dirfd, const char *path, unsigned flags, int idmap_user
 		attr.attr_set |= MOUNT_ATTR_IDMAP;
 		attr.userns_fd = (uint64_t)idmap_userns_fd;
 	}
-	if (mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
-		    sizeof(attr)) < 0)
+	if (restrict_clone(fd, recursive, &attr) < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
 			idmap_userns_fd >= 0
 				? "cannot make an idmapped mount of '%s' (mount_setattr)"
@@ -180,7 +194,8 @@ static int configure(
 
 static unsigned mount_attributes(const struct fuse_mount_options *options)
 {
-	return (options->read_only ? MOUNT_ATTR_RDONLY : 0) |
+	/* Reading never moves an access time: the flag says what is so anyway. */
+	return MOUNT_ATTR_NOATIME | (options->read_only ? MOUNT_ATTR_RDONLY : 0) |
 	       (options->nosuid ? MOUNT_ATTR_NOSUID : 0) | (options->nodev ? MOUNT_ATTR_NODEV : 0) |
 	       (options->noexec ? MOUNT_ATTR_NOEXEC : 0);
 }

@@ -51,14 +51,31 @@ bool call_gate(const char *call);
 		trace(call, fd, name, r_);                        \
 	})
 
+/*
+ * Reading moves no access time: of what lies below it could not, and a copy-up must not show.
+ */
+static int quiet(int flags)
+{
+	return flags & O_PATH ? 0 : O_NOATIME;
+}
+
+static int openat_quietly(int dir_fd, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(dir_fd, name, flags | quiet(flags), mode);
+
+	/* Only who owns a file may read it unseen. */
+	return fd < 0 && errno == EPERM && quiet(flags) ? openat(dir_fd, name, flags, mode) : fd;
+}
+
 int call_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
-	int fd = (int)traced("openat", dir_fd, name, openat(dir_fd, name, flags | O_CLOEXEC, mode));
+	int fd;
 
+	flags |= O_CLOEXEC;
+	fd = (int)traced("openat", dir_fd, name, openat_quietly(dir_fd, name, flags, mode));
 	/* Directories that are open for speed alone make room. */
 	if (fd < 0 && fdcache_make_room(-fd))
-		fd = (int)traced(
-			"openat", dir_fd, name, openat(dir_fd, name, flags | O_CLOEXEC, mode));
+		fd = (int)traced("openat", dir_fd, name, openat_quietly(dir_fd, name, flags, mode));
 	return fd;
 }
 
@@ -67,7 +84,8 @@ int call_reopen(int fd, int flags)
 	char path[PROC_PATH_MAX];
 
 	proc_path(path, fd);
-	return (int)traced("open", fd, path, open(path, (flags & ~O_NOFOLLOW) | O_CLOEXEC));
+	flags = (flags & ~O_NOFOLLOW) | O_CLOEXEC;
+	return (int)traced("open", fd, path, openat_quietly(AT_FDCWD, path, flags, 0));
 }
 
 int call_dup(int fd)
