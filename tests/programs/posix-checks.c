@@ -28,8 +28,8 @@ static const char fixture[] =
 	"create f 0644 content\\sof\\sthe\\sfile; create x 0755 #!/bin/true; mkdir d 0755; "
 	"create d/in 0644 inner; mkdir d/sub 0755; create d/sub/deep 0644 deep; mkdir e 0755; "
 	"create d/filled 0644 filled; symlink f l; symlink nowhere dangling; "
-	"create g 0644 linked; link g h; mknod p fifo 0644; mknod c chr 0644 1 3; mknod s sock 0644; "
-	"each f,x,d,d/in,d/sub,d/sub/deep,d/filled,e,l,dangling,g,p,c,s { lchown $ alice alice }; ";
+	"create g 0644 linked; link g h; mknod p fifo 0644; ? mknod c chr 0644 1 3; ? lchown c alice alice; mknod s sock 0644; "
+	"each f,x,d,d/in,d/sub,d/sub/deep,d/filled,e,l,dangling,g,p,s { lchown $ alice alice }; ";
 
 static int base;
 
