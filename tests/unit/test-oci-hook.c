@@ -73,6 +73,7 @@ static void options_round_trip(void **state)
 		"layer=git:/a.git@main,layer=dir:/opt/s\\,dk,layer=git:/b.git:sub,target=/w",
 		"/a.git,upperdir=/u\\,1,workdir=/w\\\\k,target=/t,volatile,noacl",
 		"/a.git@HEAD~1,ro,target=/t,mtime=commit",
+		"/a.git,target=/t,size=3G,inodes=12k",
 		"repo=/odd@name:x.git,rev=a@{1},target=/t",
 	};
 
@@ -91,6 +92,8 @@ static void options_round_trip(void **state)
 		assert_int_equal(supervise_options(&b, &second, &err), 0);
 		assert_string_equal(first, second);
 		assert_int_equal(a.layer_count, b.layer_count);
+		assert_int_equal(a.max_size, b.max_size);
+		assert_int_equal(a.max_inodes, b.max_inodes);
 		for (size_t k = 0; k < a.layer_count; k++) {
 			assert_string_equal(a.layers[k].path, b.layers[k].path);
 			assert_string_equal(a.layers[k].rev ? a.layers[k].rev : "-",

@@ -64,13 +64,32 @@ static void use_open(struct walk *w)
 	}
 }
 
+/* A file without a name, open among the others; now and then it gets one. */
+static void make_unnamed(struct walk *w, const char *path)
+{
+	struct overlay_file **slot = &w->open[dice(w, 8)];
+	struct overlay_entry entry, linked;
+
+	if (*slot || overlay_tmpfile(w->fx->ov, &w->fx->caller, OVERLAY_ROOT_ID, 0644, O_RDWR,
+			     &entry, slot) < 0)
+		return;
+	fill(w->fx, *slot, 0, dice(w, 30000) + 1);
+	if (!strchr(path, '/') && dice(w, 2) &&
+		overlay_link(w->fx->ov, entry.node, OVERLAY_ROOT_ID, path, &linked) == 0)
+		fx_forget(w->fx, linked.node);
+	fx_forget(w->fx, entry.node);
+}
+
 static void one_step(struct walk *w)
 {
 	char a[16], b[16];
 
 	any_path(w, a);
 	any_path(w, b);
-	switch (dice(w, 14)) {
+	switch (dice(w, 15)) {
+	case 14:
+		make_unnamed(w, a);
+		break;
 	case 0:
 	case 1:
 		fx_create(w->fx, a, 0644, "some text");
