@@ -110,6 +110,12 @@ struct layer_identity {
 	nlink_t links;
 };
 
+struct layer_traits {
+	bool has_btime;
+	struct timespec btime; /* when it was made */
+	uint32_t flags;	       /* FS_IMMUTABLE_FL... of linux/fs.h */
+};
+
 /* Returns 0 to go on, non-zero to stop before this entry. */
 typedef int (*layer_emit_fn)(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next);
 
@@ -187,6 +193,9 @@ struct layer_ops {
 	int (*statfs)(struct layer *layer, struct statvfs *ret_st);
 
 	struct layer_shortcuts shortcuts;
+	/* NULL: made when last modified, no flags. Without `all_flags` only those that protect. */
+	int (*get_traits)(struct layer *layer, layer_node_t node, bool all_flags,
+		struct layer_traits *ret_traits);
 };
 
 /*
@@ -221,6 +230,8 @@ ssize_t layer_getxattr(
 	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size);
 ssize_t layer_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size);
 int layer_statfs(struct layer *layer, struct statvfs *ret_st);
+int layer_get_traits(
+	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits);
 
 /* Reads from an open file wherever it lies. Returns the count, 0 at the end. */
 ssize_t layer_file_pread(const struct layer_file *file, void *buf, size_t size, off_t offset);

@@ -55,6 +55,9 @@ int mem_tree_link(struct mem_tree *tree, const char *existing, const char *path)
 int mem_tree_set_xattr(struct mem_tree *tree, const char *path, const char *name, const void *value,
 	size_t length);
 
+/* The flags of linux/fs.h, FS_IMMUTABLE_FL and its like. */
+int mem_tree_set_flags(struct mem_tree *tree, const char *path, uint32_t flags);
+
 /* The attributes of what is there, the root too; `mode` holds permissions only. */
 int mem_tree_set_attr(struct mem_tree *tree, const char *path, mode_t permissions, uint32_t uid,
 	uint32_t gid, struct timespec mtime);

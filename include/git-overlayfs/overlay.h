@@ -171,6 +171,18 @@ int overlay_setxattr(struct overlay *ov, uint64_t node, const char *name, const 
 	size_t size, int flags);
 int overlay_removexattr(struct overlay *ov, uint64_t node, const char *name);
 
+/*
+ * What FS_IOC_GETFLAGS, FS_IOC_FSGETXATTR and FS_IOC_GETVERSION tell, and the first two change, of
+ * files and directories (-ENOTTY for anything else). Who may is the caller's to check. Immutable
+ * and append-only objects are protected by the overlay itself: -EPERM.
+ */
+struct fsxattr;
+int overlay_get_flags(struct overlay *ov, uint64_t node, uint32_t *ret_flags);
+int overlay_set_flags(struct overlay *ov, uint64_t node, uint32_t flags);
+int overlay_get_fsxattr(struct overlay *ov, uint64_t node, struct fsxattr *ret_attributes);
+int overlay_set_fsxattr(struct overlay *ov, uint64_t node, const struct fsxattr *attributes);
+int overlay_get_generation(struct overlay *ov, uint64_t node, uint32_t *ret_generation);
+
 /* --- changing the tree --- */
 /* `mode` holds the type: S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK. */
 int overlay_mknod(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,

@@ -42,3 +42,4 @@ void ops_add_names(struct fuse_lowlevel_ops *ops);
 void ops_add_dirs(struct fuse_lowlevel_ops *ops);
 void ops_add_files(struct fuse_lowlevel_ops *ops);
 void ops_add_attributes(struct fuse_lowlevel_ops *ops);
+void ops_add_flags(struct fuse_lowlevel_ops *ops);

@@ -52,6 +52,7 @@ static void fill_ops(struct fuse_lowlevel_ops *ops)
 	ops_add_dirs(ops);
 	ops_add_files(ops);
 	ops_add_attributes(ops);
+	ops_add_flags(ops);
 }
 
 static unsigned choose_threads(unsigned wanted)

@@ -52,3 +52,7 @@ void dir_node_put_fd(struct dir_layer *layer, struct dir_node *dir);
 int dir_node_open_path(struct dir_layer *layer, struct dir_node *node);
 
 void dir_node_path(const struct dir_node *node, struct path_tail *ret_path);
+
+/* --- dir-traits.c --- */
+int dir_get_traits(
+	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits);

@@ -471,4 +471,5 @@ const struct layer_ops dir_layer_ops = {
 	.listxattr = dir_listxattr,
 	.statfs = dir_statfs,
 	.shortcuts = {.count_directories = dir_count_directories},
+	.get_traits = dir_get_traits,
 };

@@ -338,6 +338,16 @@ int mem_tree_set_xattr(
 	return 0;
 }
 
+int mem_tree_set_flags(struct mem_tree *tree, const char *path, uint32_t flags)
+{
+	struct mem_inode *inode;
+	int r = resolve(tree, path, &inode);
+
+	if (r == 0)
+		inode->flags = flags;
+	return r;
+}
+
 int mem_tree_set_attr(struct mem_tree *tree, const char *path, mode_t permissions, uint32_t uid,
 	uint32_t gid, struct timespec mtime)
 {

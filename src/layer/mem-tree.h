@@ -35,6 +35,7 @@ struct mem_inode {
 	uint32_t uid, gid;
 	struct timespec mtime;
 	dev_t rdev;
+	uint32_t flags; /* FS_IMMUTABLE_FL... */
 	uint64_t size;
 	struct mem_content *content; /* files and symlinks */
 	struct mem_child *children;  /* directories; sorted by name */

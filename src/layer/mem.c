@@ -298,6 +298,18 @@ static int mem_statfs(struct layer *layer, struct statvfs *ret_st)
 	return 0;
 }
 
+/* Made when it was last modified, as in a layer that does not know. */
+static int mem_get_traits(
+	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits)
+{
+	struct mem_inode *inode;
+	int r = enter(layer, node, MEM_GETATTR, &inode);
+
+	if (r == 0)
+		*ret_traits = (struct layer_traits){true, inode->mtime, inode->flags};
+	return r;
+}
+
 const struct layer_ops mem_layer_ops = {
 	.kind = "mem",
 	.open = mem_open,
@@ -313,4 +325,5 @@ const struct layer_ops mem_layer_ops = {
 	.listxattr = mem_listxattr,
 	.statfs = mem_statfs,
 	.shortcuts = {mem_identify, mem_count_directories},
+	.get_traits = mem_get_traits,
 };

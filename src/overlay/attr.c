@@ -7,6 +7,7 @@
 #include "overlay/copyup.h"
 #include "overlay/file.h"
 #include "overlay/lookup.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
 
@@ -107,12 +108,22 @@ static int apply(struct change *c)
 	return r;
 }
 
+/* Two times of now are a touch, which an append-only file takes. */
+static bool is_touch(const struct change *c)
+{
+	return c->set == (OVERLAY_SET_ATIME | OVERLAY_SET_MTIME) &&
+	       c->st->st_atim.tv_nsec == UTIME_NOW && c->st->st_mtim.tv_nsec == UTIME_NOW;
+}
+
 static int check_change(const struct change *c)
 {
+	int r;
+
 	if (c->ov->upper_fd < 0)
 		return -EROFS;
-	if (!(c->set & OVERLAY_SET_SIZE))
-		return 0;
+	r = c->set ? protect_check(c->ov, c->node, is_touch(c) ? FS_IMMUTABLE_FL : PROTECT_ALL) : 0;
+	if (r < 0 || !(c->set & OVERLAY_SET_SIZE))
+		return r;
 	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;
 }
 

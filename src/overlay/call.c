@@ -259,6 +259,31 @@ int call_fallocate(int fd, int mode, off_t offset, off_t length)
 	return (int)traced("fallocate", fd, "", fallocate(fd, mode, offset, length));
 }
 
+int call_get_flags(int fd, uint32_t *ret_flags)
+{
+	return (int)traced("getflags", fd, "", ioctl(fd, FS_IOC_GETFLAGS, ret_flags));
+}
+
+int call_set_flags(int fd, uint32_t flags)
+{
+	return (int)traced("setflags", fd, "", ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
+int call_get_fsxattr(int fd, struct fsxattr *ret_attributes)
+{
+	return (int)traced("fsgetxattr", fd, "", ioctl(fd, FS_IOC_FSGETXATTR, ret_attributes));
+}
+
+int call_set_fsxattr(int fd, const struct fsxattr *attributes)
+{
+	return (int)traced("fssetxattr", fd, "", ioctl(fd, FS_IOC_FSSETXATTR, attributes));
+}
+
+int call_get_generation(int fd, uint32_t *ret_generation)
+{
+	return (int)traced("getversion", fd, "", ioctl(fd, FS_IOC_GETVERSION, ret_generation));
+}
+
 int call_clone(int in, int out)
 {
 	return (int)traced("clone", out, "", ioctl(out, FICLONE, in));

@@ -54,6 +54,13 @@ ssize_t call_pread(int fd, void *buf, size_t size, off_t offset);
 ssize_t call_pwrite(int fd, const void *buf, size_t size, off_t offset);
 off_t call_lseek(int fd, off_t offset, int whence);
 int call_fallocate(int fd, int mode, off_t offset, off_t length);
+/* What chattr(1) and project quotas are about; `fd` must not be O_PATH. */
+struct fsxattr;
+int call_get_flags(int fd, uint32_t *ret_flags);
+int call_set_flags(int fd, uint32_t flags);
+int call_get_fsxattr(int fd, struct fsxattr *ret_attributes);
+int call_set_fsxattr(int fd, const struct fsxattr *attributes);
+int call_get_generation(int fd, uint32_t *ret_generation);
 /* All of `in` becomes the content of `out`, shared on disk: FICLONE. */
 int call_clone(int in, int out);
 ssize_t call_copy_range(int in, off_t in_offset, int out, off_t out_offset, size_t size);

@@ -11,6 +11,7 @@
 #include "overlay/copydata.h"
 #include "overlay/lookup.h"
 #include "overlay/mark.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "overlay/table.h"
 #include "util/cleanup.h"
@@ -120,6 +121,14 @@ static bool is_last_name(const struct node *node)
 	return node->lower_links <= 1 || node->hidden_links + 1 >= node->lower_links;
 }
 
+/* What protects the layer's object protects the copy; the flags of the file itself stay clear. */
+static int stage_protection(struct copyup *up)
+{
+	int flags = protection_of(up->ov, up->node);
+
+	return flags <= 0 ? flags : protect_mark(up->ov, up->staged.fd, flags);
+}
+
 /*
  * Data, owner, xattrs, mode, times: each step would undo what a later one sets. A chown takes
  * security.capability away.
@@ -139,6 +148,8 @@ static int stage_copy(struct copyup *up)
 		r = call_chown(up->staged.fd, up->st.st_uid, up->st.st_gid);
 	if (r == 0)
 		r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
+	if (r == 0)
+		r = stage_protection(up);
 	/* A name that stays behind in the layer keeps the number. */
 	if (r == 0 && !S_ISDIR(up->st.st_mode) && is_last_name(up->node)) {
 		r = upper_set_origin_ino(up->ov, up->staged.fd, up->node->ino);

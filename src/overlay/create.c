@@ -10,6 +10,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
 
@@ -178,7 +179,9 @@ static int claim_name(struct creation *c, struct node *dir)
 
 	if (r < 0)
 		return r;
-	r = copyup_node(c->ov, dir, COPYUP_ALL);
+	r = protect_check(c->ov, dir, FS_IMMUTABLE_FL);
+	if (r == 0)
+		r = copyup_node(c->ov, dir, COPYUP_ALL);
 	if (r == 0)
 		r = dir_hold(c->ov, dir, true, &c->hold);
 	if (r < 0)
@@ -216,7 +219,10 @@ static int register_new(struct creation *c, uint64_t taken, struct node **ret_no
 		return r;
 	quota_add(c->ov->quota, &st, taken);
 	spec.ino = ino_of_upper(st.st_ino);
-	return node_add(c->ov, &spec, ret_node);
+	r = node_add(c->ov, &spec, ret_node);
+	if (r == 0)
+		protection_is(*ret_node, 0);
+	return r;
 }
 
 /* Makes it within the bound of the upper. */
@@ -286,10 +292,12 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 	quota_add(c->ov->quota, &st, 0);
 	spec.ino = ino_of_upper(st.st_ino);
 	r = node_add(c->ov, &spec, ret_node);
-	if (r < 0)
+	if (r < 0) {
 		quota_remove(c->ov->quota, &st);
-	else
-		atomic_store(&(*ret_node)->orphan_fd, steal_fd(&fd));
+		return r;
+	}
+	protection_is(*ret_node, 0);
+	atomic_store(&(*ret_node)->orphan_fd, steal_fd(&fd));
 	return r;
 }
 
@@ -310,8 +318,10 @@ static int make_unnamed_counted(struct creation *c, struct node **ret_node)
 static int create_unnamed(struct creation *c, const struct overlay_caller *caller, struct node *dir,
 	struct node **ret_node)
 {
-	int r = copyup_node(c->ov, dir, COPYUP_ALL);
+	int r = protect_check(c->ov, dir, FS_IMMUTABLE_FL);
 
+	if (r == 0)
+		r = copyup_node(c->ov, dir, COPYUP_ALL);
 	if (r == 0)
 		r = dir_hold(c->ov, dir, false, &c->hold);
 	if (r == 0)
@@ -432,8 +442,10 @@ static int link_node(struct creation *c, struct node *node, struct node *dir)
 {
 	_cleanup_free_ struct node_name *name = NULL;
 	_cleanup_close_ int fd = -1;
-	int r = copyup_node(c->ov, node, COPYUP_ALL);
+	int r = protect_check(c->ov, node, PROTECT_ALL);
 
+	if (r == 0)
+		r = copyup_node(c->ov, node, COPYUP_ALL);
 	if (r == 0)
 		r = upper_open(c->ov, node, O_PATH, &fd);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/create.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "overlay/upper.h"
 #include "util/cleanup.h"
@@ -116,6 +117,14 @@ static int open_in_upper(struct overlay *ov, struct overlay_file *file)
 	return r;
 }
 
+/* Append-only: written at its end alone. */
+static int check_open(struct overlay *ov, const struct overlay_file *file)
+{
+	bool appends = file->flags & O_APPEND && !(file->flags & O_TRUNC);
+
+	return protect_check(ov, file->node, appends ? FS_IMMUTABLE_FL : PROTECT_ALL);
+}
+
 static int open_node(struct overlay *ov, struct overlay_file *file)
 {
 	int flags = file->flags;
@@ -125,6 +134,9 @@ static int open_node(struct overlay *ov, struct overlay_file *file)
 	if (writes) {
 		if (ov->upper_fd < 0)
 			return -EROFS;
+		r = check_open(ov, file);
+		if (r < 0)
+			return r;
 		r = copyup_node(ov, file->node, flags & O_TRUNC ? 0 : COPYUP_ALL);
 		if (r < 0)
 			return r;
@@ -232,6 +244,25 @@ ssize_t overlay_read(
 	return call_pread(fd, buf, size, offset);
 }
 
+/*
+ * A file that was opened before it was protected: as ext4 has it. The kernel names the place
+ * where it writes, also of one that is open for appending.
+ */
+static int check_write(struct overlay *ov, const struct overlay_file *file, off_t offset)
+{
+	int flags = protection_of(ov, file->node), r;
+	struct stat st;
+
+	if (flags <= 0)
+		return flags;
+	if (flags & FS_IMMUTABLE_FL)
+		return -EPERM;
+	if (!(file->flags & O_APPEND))
+		return 0;
+	r = call_fstat(file->fd, &st);
+	return r < 0 ? r : offset == st.st_size ? 0 : -EPERM;
+}
+
 ssize_t overlay_write(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
 {
@@ -240,6 +271,9 @@ ssize_t overlay_write(
 
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
+	n = check_write(ov, file, offset);
+	if (n < 0)
+		return n;
 	n = quota_begin_write(ov->quota, file->fd, offset, size, &grant);
 	if (n < 0)
 		return n;
@@ -275,6 +309,10 @@ int overlay_fallocate(
 
 	if (fd < 0)
 		return -EBADF;
+	r = protect_check(
+		ov, file->node, mode & ~FALLOC_FL_KEEP_SIZE ? PROTECT_ALL : FS_IMMUTABLE_FL);
+	if (r < 0)
+		return r;
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
 		return free_range(ov, fd, mode, offset, length);
 	r = quota_begin_allocation(ov->quota, fd, offset, length, &grant);
@@ -319,6 +357,9 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 	/* The kernel then copies by reads and writes. */
 	if (in_fd < 0)
 		return -EOPNOTSUPP;
+	n = protect_check(ov, out->node, FS_IMMUTABLE_FL);
+	if (n < 0)
+		return n;
 	n = quota_begin_write(ov->quota, out->fd, out_offset, size, &grant);
 	if (n < 0)
 		return n;

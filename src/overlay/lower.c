@@ -30,6 +30,11 @@ uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint6
 	return INO_LOWER | (ino & INO_MASK);
 }
 
+bool ino_is_lower(uint64_t ino)
+{
+	return ino & INO_LOWER;
+}
+
 uint64_t ino_of_upper(uint64_t ino)
 {
 	return ino & INO_MASK;

@@ -7,6 +7,7 @@
 /* The overlay's inode number of an object of a layer, of the upper. */
 uint64_t ino_of_lower(const struct overlay *ov, const struct layer *layer, uint64_t ino);
 uint64_t ino_of_upper(uint64_t ino);
+bool ino_is_lower(uint64_t ino); /* also of an object that was copied up */
 
 /*
  * What the lower layers show under a name of a directory, or at the path from their roots

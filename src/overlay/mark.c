@@ -232,6 +232,28 @@ int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *val
 	return r == -EACCES ? set_unwritable(fd, name, value) : r;
 }
 
+ssize_t upper_own_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size)
+{
+	char name[XATTR_NAME_SIZE];
+	ssize_t r;
+
+	mark_name(name, ov->xattr_prefix, mark);
+	r = call_getxattr(fd, name, buf, size);
+	if (r == -EACCES)
+		r = get_unreadable(fd, name, buf, size);
+	return r == -ERANGE ? 0 : is_absent(r) ? -ENODATA : r;
+}
+
+int upper_remove_mark(struct overlay *ov, int fd, const char *mark)
+{
+	char name[XATTR_NAME_SIZE];
+	int r;
+
+	mark_name(name, ov->xattr_prefix, mark);
+	r = call_removexattr(fd, name);
+	return r == -ENODATA ? 0 : r;
+}
+
 int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)
 {
 	_cleanup_close_ int fd = -1;

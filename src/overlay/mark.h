@@ -15,13 +15,14 @@
 
 #include "overlay/upper.h"
 
-#define MARK_OPAQUE   "opaque"
-#define MARK_IMPURE   "impure"
-#define MARK_WHITEOUT "whiteout"
-#define MARK_REDIRECT "redirect"
-#define MARK_INO      "git-overlayfs.ino"
-#define MARK_DEVICE   "git-overlayfs.device"
-#define MARK_ROOT     "git-overlayfs.root" /* the root has taken its attributes */
+#define MARK_OPAQUE	"opaque"
+#define MARK_IMPURE	"impure"
+#define MARK_WHITEOUT	"whiteout"
+#define MARK_REDIRECT	"redirect"
+#define MARK_PROTECTION "protattr"
+#define MARK_INO	"git-overlayfs.ino"
+#define MARK_DEVICE	"git-overlayfs.device"
+#define MARK_ROOT	"git-overlayfs.root" /* the root has taken its attributes */
 
 enum opaque_state {
 	OPAQUE_NO,
@@ -77,6 +78,9 @@ int upper_has_aufs_whiteout(struct overlay *ov, int dir_fd, const char *name);
 /* Reads a mark of any prefix; its length, 0 when it does not fit, or -ENODATA. */
 ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value);
+/* Reads one of the prefix that is written: as above, and -ENODATA where none can be had. */
+ssize_t upper_own_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size);
+int upper_remove_mark(struct overlay *ov, int fd, const char *mark); /* idempotent */
 /* Trusted attributes can be on everything, user ones only on files and directories. */
 bool upper_marks_every_type(const struct overlay *ov);
 /* The inode number from before a copy-up: 0, or -ENODATA without one, -EACCES where none can be

@@ -68,6 +68,7 @@ static struct node *node_new(struct overlay *ov, struct node_spec *spec)
 	node->lower_links = (uint32_t)spec->lower_links;
 	atomic_init(&node->has_upper, spec->has_upper);
 	atomic_init(&node->orphan_fd, -1);
+	atomic_init(&node->protection, -1);
 	atomic_init(&node->coherent_fd, -1);
 	if (S_ISDIR(spec->type)) {
 		node->dir = node_dir_new(spec);

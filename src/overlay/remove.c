@@ -11,6 +11,7 @@
 #include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "overlay/merge.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
 
@@ -201,7 +202,9 @@ static int unlink_in(struct removal *rm, struct node *dir)
 
 	if (r < 0)
 		return r;
-	r = rm->ov->upper_fd < 0 ? -EROFS : unlink_node(rm, dir, node);
+	r = rm->ov->upper_fd < 0 ? -EROFS : protect_check_removal(rm->ov, dir, node);
+	if (r == 0)
+		r = unlink_node(rm, dir, node);
 	node_put(rm->ov, node);
 	return r;
 }
@@ -229,7 +232,9 @@ static int rmdir_in(struct removal *rm, struct node *dir)
 
 	if (r < 0)
 		return r;
-	r = node_is_dir(node) ? upper_pin(rm->ov, node, &pin) : -ENOTDIR;
+	r = rm->ov->upper_fd < 0 ? -EROFS : protect_check_removal(rm->ov, dir, node);
+	if (r == 0)
+		r = node_is_dir(node) ? upper_pin(rm->ov, node, &pin) : -ENOTDIR;
 	if (r == 0)
 		r = prepare(rm, dir);
 	if (r == 0)

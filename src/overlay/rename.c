@@ -10,6 +10,7 @@
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "overlay/redirect.h"
 #include "overlay/remove.h"
@@ -413,12 +414,26 @@ static int rename_across(struct renaming *rn)
 	return r;
 }
 
+/* What goes from its place, and what it lands on. */
+static int check_protection(struct renaming *rn)
+{
+	int r = protect_check_removal(rn->ov, rn->from.dir, rn->from.node);
+
+	if (r < 0)
+		return r;
+	if (rn->to.node)
+		return protect_check_removal(rn->ov, rn->to.dir, rn->to.node);
+	return protect_check(rn->ov, rn->to.dir, FS_IMMUTABLE_FL);
+}
+
 static int rename_once(struct renaming *rn)
 {
 	int r = find_ends(rn);
 
 	if (r == 0)
 		r = check_types(rn);
+	if (r == 0)
+		r = check_protection(rn);
 	if (r == 0)
 		r = copy_ends_up(rn);
 	if (r == 0 && rn->from.dir == rn->to.dir)

@@ -85,6 +85,7 @@ struct node {
 	_Atomic int64_t hidden_at; /* when the last of them went, in nanoseconds; 0: none has */
 	mode_t type;		   /* immutable: S_IFREG... */
 	_Atomic bool has_upper;	   /* once true it stays so */
+	_Atomic int protection;	   /* FS_IMMUTABLE_FL, FS_APPEND_FL; -1: not known yet */
 	bool is_copying;	   /* protected by table: a copy-up is under way */
 	bool is_kept; /* protected by table: one of `refs` is for the life of the mount */
 	bool has_key; /* protected by table: found by its inode number */

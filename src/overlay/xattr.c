@@ -9,6 +9,7 @@
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/mark.h"
+#include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
 
@@ -166,7 +167,9 @@ static int begin_change(struct overlay *ov, uint64_t id, const char *name,
 
 	if (r < 0)
 		return r;
-	r = ov->upper_fd < 0 ? -EROFS : copyup_node(ov, node, COPYUP_ALL);
+	r = ov->upper_fd < 0 ? -EROFS : protect_check(ov, node, PROTECT_ALL);
+	if (r == 0)
+		r = copyup_node(ov, node, COPYUP_ALL);
 	if (r == 0)
 		r = upper_open(ov, node, O_PATH, ret_fd);
 	node_put(ov, node);

@@ -111,6 +111,9 @@ const struct call_rule call_rules[] = {
 	IOCTL(FUSE_DEV_IOC_CLONE),
 	/* A copy-up that shares its blocks, whole or in part. */
 	IOCTL(FICLONE), IOCTL(FICLONERANGE),
+	/* lsattr and chattr on files of the upper, and lsattr on those of a directory layer. */
+	IOCTL(FS_IOC_GETFLAGS), IOCTL(FS_IOC_SETFLAGS), IOCTL(FS_IOC_FSGETXATTR),
+	IOCTL(FS_IOC_FSSETXATTR), IOCTL(FS_IOC_GETVERSION),
 	/* At the bound of the upper: what a file has already it may write. */
 	IOCTL(FS_IOC_FIEMAP),
 	/* stdio asks whether a stream is a terminal, which none is any more. */
