@@ -26,8 +26,9 @@ struct creation {
 	bool has_acl;	/* the directory has a default ACL, which says what may be */
 	bool sheds_acl; /* it has one that the mount does not show */
 	bool is_unnamed;
-	int flags; /* of open(2), for an unnamed file */
-	int fd;	   /* of a regular file, -1 for anything else */
+	int flags;    /* of open(2), for an unnamed file */
+	int fd;	      /* of a regular file, -1 for anything else */
+	bool is_made; /* the name is on disk */
 };
 
 /* --- what it is to be --- */
@@ -240,6 +241,7 @@ static int make_counted(struct creation *c, struct node **ret_node)
 		quota_give_back(quota, taken, 1);
 		return r;
 	}
+	c->is_made = true;
 	if (S_ISDIR(c->st.st_mode))
 		node_add_subdir(c->ov, c->hold.dir);
 	return register_new(c, taken, ret_node);
@@ -334,6 +336,20 @@ static int create_unnamed(struct creation *c, const struct overlay_caller *calle
 
 /* --- a request --- */
 
+/*
+ * The kernel looked for the name, and remembers that it was not there: what it is told has
+ * failed must not be there either.
+ */
+static void unmake(struct creation *c, uint64_t parent)
+{
+	if (!c->is_made)
+		return;
+	if (S_ISDIR(c->st.st_mode))
+		(void)overlay_rmdir(c->ov, parent, c->name);
+	else
+		(void)overlay_unlink(c->ov, parent, c->name);
+}
+
 /* Creates, and makes the reply. A descriptor that nobody wants is closed. */
 static int create_entry(struct creation *c, const struct overlay_caller *caller, uint64_t parent,
 	struct overlay_entry *ret_entry, int *ret_fd, struct node **ret_node)
@@ -352,9 +368,10 @@ static int create_entry(struct creation *c, const struct overlay_caller *caller,
 		r = create_object(c, caller, dir, &node);
 	fd = c->fd;
 	node_put(c->ov, dir);
+	if (r == 0)
+		r = fill_entry(c->ov, node, ret_entry);
 	if (r < 0)
-		return r;
-	r = fill_entry(c->ov, node, ret_entry);
+		unmake(c, parent);
 	if (r < 0 || !ret_node) {
 		node_put(c->ov, node);
 		return r;
@@ -459,8 +476,10 @@ static int link_node(struct creation *c, struct node *node, struct node *dir)
 	name = node_new_name(dir, c->name);
 	if (r == 0)
 		r = name ? link_into(c, fd) : -ENOMEM;
-	if (r == 0)
+	if (r == 0) {
+		c->is_made = true;
 		node_add_name(c->ov, node, steal_ptr(&name));
+	}
 	if (r == 0)
 		upper_drop_orphan(c->ov, node);
 	dir_release(&c->hold);
@@ -480,6 +499,8 @@ int overlay_link(struct overlay *ov, uint64_t id, uint64_t parent, const char *n
 		r = link_node(&c, node, dir);
 	if (r == 0)
 		r = fill_entry(ov, node, ret_entry);
+	if (r < 0)
+		unmake(&c, parent);
 	node_put(ov, dir);
 	node_put(ov, node);
 	return r;

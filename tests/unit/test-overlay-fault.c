@@ -138,6 +138,9 @@ static bool judge_tree(
 	bool is_old = r < 0 && fault_tree_equal(live, want->before, true, at->op->any_numbers);
 
 	expect_tree(at, fault, "the tree", live, is_old ? want->before : want->live);
+	/* The kernel remembers that a name was not there. */
+	if (at->op->needs & (NEEDS_PARENT | NEEDS_TO) && r < 0 && r != want->result && !is_old)
+		complain(at, fault, "it is an error, and has happened");
 	expect_tree(
 		at, fault, "the tree after a remount", fresh, is_old ? want->before : want->fresh);
 	free(live);
