@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
@@ -256,20 +257,25 @@ static int prepare_target(struct renaming *rn)
 static int stage_whiteout(struct renaming *rn)
 {
 	struct stat st = {.st_mode = S_IFCHR}, dir_st;
+	int has_acl = 0;
 	int r = idmap_to_storage(rn->ov->ids, IDMAP_UID, rn->caller->uid, &st.st_uid);
 
 	if (r == 0)
 		r = call_fstat(rn->from.hold->pin.fd, &dir_st);
-	/* It is in the directory's group where that is inherited, as any new object. */
+	/* Group and ACL are inherited where any new object inherits them. */
 	if (r == 0 && dir_st.st_mode & S_ISGID)
 		st.st_gid = dir_st.st_gid;
 	else if (r == 0)
 		r = idmap_to_storage(rn->ov->ids, IDMAP_GID, rn->caller->gid, &st.st_gid);
 	if (r == 0)
+		r = has_acl = rn->ov->has_acls ? acl_has_default(rn->from.hold->pin.fd) : 0;
+	if (r > 0)
+		r = stage_with_acl(rn->ov, &st, rn->from.hold->pin.fd, &rn->whiteout);
+	else if (r == 0)
 		r = stage_object(rn->ov, &st, NULL, &rn->whiteout);
 	if (r == 0)
 		r = call_chown(rn->whiteout.fd, st.st_uid, st.st_gid);
-	if (r == 0)
+	if (r == 0 && !has_acl)
 		r = call_chmod(rn->whiteout.fd, 0);
 	if (r == 0)
 		r = upper_mark_impure(rn->ov, rn->from.dir, rn->from.hold->pin.fd);
