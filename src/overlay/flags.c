@@ -159,6 +159,8 @@ static int set_real_flags(int fd, uint32_t flags)
 	int r = call_get_flags(fd, &now);
 
 	flags &= ~(uint32_t)PROTECT_ALL;
+	/* How the upper maps blocks is its own affair: a layer without it was asked before. */
+	flags |= r < 0 ? 0 : now & FS_EXTENT_FL;
 	if (r < 0 || (now & ~(uint32_t)PROTECT_ALL) == flags)
 		return r;
 	return call_set_flags(fd, flags | (now & PROTECT_ALL));
