@@ -18,9 +18,9 @@
 #include "posix.h"
 
 static const struct posix_area *const areas[] = {&posix_names, &posix_tmpfile, &posix_acls,
-	&posix_guards, &posix_mounts, &posix_read_only, &posix_coherence, &posix_locks,
-	&posix_renames, &posix_permissions, &posix_sticky, &posix_modes, &posix_owners,
-	&posix_times, &posix_times_explicit, &posix_files, &posix_limits};
+	&posix_flags, &posix_guards, &posix_mounts, &posix_read_only, &posix_coherence,
+	&posix_locks, &posix_renames, &posix_permissions, &posix_sticky, &posix_modes,
+	&posix_owners, &posix_times, &posix_times_explicit, &posix_files, &posix_limits};
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
 
 /* What every check finds: alice's, in a directory that all may write to. */

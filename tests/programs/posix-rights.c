@@ -63,6 +63,39 @@ static const struct posix_check acl_checks[] = {
 
 POSIX_AREA(posix_acls, "acls", acl_checks);
 
+/* --- immutable and append-only --- */
+
+static const struct posix_check flag_checks[] = {
+	{"an immutable file", NULL,
+		"flags f i; open f w = EPERM; open f rw = EPERM; open f w,append = EPERM; open f r,trunc = EPERM; open"
+		" f r; unlink f = EPERM; rename f n = EPERM; rename x f = EPERM; link f n = EPERM; chmod f 0600 = "
+		"EPERM; chown f bob - = EPERM; truncate f 0 = EPERM; utimens f 1 2 = EPERM; setxattr f user.a v = "
+		"EPERM; text f; mode f = 0644; as alice; open f w = EPERM; unlink f = EPERM; as carol; open f w = EPERM~EACCES; as "
+		"root; flags f -; put f NEW; text f; unlink f"},
+	{"an append-only file", NULL,
+		"flags f a; open f w = EPERM; open f rw = EPERM; open f w,append,trunc = EPERM; fd 1 f w,append; write "
+		"1 more; text f; size f = 23; ftruncate 1 0 = EPERM; truncate f 0 = EPERM; unlink f = EPERM; rename f "
+		"n = EPERM; link f n = EPERM; chmod f 0600 = EPERM; utimens f 1 2 = EPERM; fallocate 1 punch 0 4 = "
+		"EPERM; as alice; open f w,append; open f w = EPERM; as root; flags f -; put f NEW; unlink f"},
+	{"an immutable directory", NULL,
+		"flags d i; create d/n 0644 = EPERM; mkdir d/n 0755 = EPERM; symlink a d/n = EPERM; mknod d/n fifo 0644"
+		" = EPERM; link f d/n = EPERM; unlink d/in = EPERM; rmdir d/sub = EPERM; rename d/in d/out = EPERM;"
+		"rename d/in in = EPERM; rename f d/f = EPERM; rename d n = EPERM; rmdir d = EPERM; chmod d 0700 = "
+		"EPERM; put d/in NEW; text d/in; create d/sub/n 0644; ls d; flags d -; create d/n 0644; rename d n"},
+	{"an append-only directory", NULL,
+		"flags d a; create d/n 0644; mkdir d/k 0755; link f d/l; unlink d/n = EPERM; rmdir d/k = EPERM; rename "
+		"d/n d/m = EPERM; rename f d/f; unlink d/f = EPERM; rename d n = EPERM; chmod d 0700 = EPERM; put d/in "
+		"NEW; ls d; flags d -; unlink d/n; rmdir d/k"},
+	{"who may set them", NULL,
+		"as carol; flags f i = EPERM; flags f a = EPERM; as alice; flags f i = EPERM; flags f a = EPERM; flags "
+		"f -; as root; flags f i; as alice; flags f - = EPERM; as root; flags f -; mark f; flags f a; moved f = c~-; flags f -"},
+	{"what was opened before", NULL,
+		"fd 1 f rw; flags f i; pwrite 1 0 NEW = EPERM; text f; ? ftruncate 1 3; chmod #1 0600 = EPERM; flags f -; "
+		"ftruncate 1 2; size f = 2"},
+};
+
+POSIX_AREA(posix_flags, "flags", flag_checks);
+
 /* --- sticky directories: what the kernel protects, as its settings are --- */
 
 #define SHARED "mkdir t 0777; chown t carol carol; chmod t 01777;"

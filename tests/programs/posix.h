@@ -37,10 +37,10 @@ struct posix_area {
 	const struct posix_area identifier = { \
 		.name = text, .checks = table, .count = sizeof(table) / sizeof(*(table))}
 
-extern const struct posix_area posix_names, posix_tmpfile, posix_acls, posix_guards, posix_mounts,
-	posix_read_only, posix_coherence, posix_locks, posix_renames, posix_permissions,
-	posix_sticky, posix_modes, posix_owners, posix_times, posix_times_explicit, posix_files,
-	posix_limits;
+extern const struct posix_area posix_names, posix_tmpfile, posix_acls, posix_flags, posix_guards,
+	posix_mounts, posix_read_only, posix_coherence, posix_locks, posix_renames,
+	posix_permissions, posix_sticky, posix_modes, posix_owners, posix_times,
+	posix_times_explicit, posix_files, posix_limits;
 
 #define POSIX_ARGS    8
 #define POSIX_RESULT  512
