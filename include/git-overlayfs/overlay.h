@@ -143,6 +143,9 @@ int overlay_restore_node(
 int overlay_getattr(
 	struct overlay *ov, uint64_t node, struct overlay_file *file, struct stat *ret_st);
 
+/* When it was made, or -ENODATA. A copy-up is a birth, as in overlayfs. */
+int overlay_get_btime(struct overlay *ov, uint64_t node, struct timespec *ret_btime);
+
 enum overlay_set {
 	OVERLAY_SET_MODE = 1 << 0,
 	OVERLAY_SET_UID = 1 << 1,
@@ -172,9 +175,8 @@ int overlay_setxattr(struct overlay *ov, uint64_t node, const char *name, const 
 int overlay_removexattr(struct overlay *ov, uint64_t node, const char *name);
 
 /*
- * What FS_IOC_GETFLAGS, FS_IOC_FSGETXATTR and FS_IOC_GETVERSION tell, and the first two change, of
- * files and directories (-ENOTTY for anything else). Who may is the caller's to check. Immutable
- * and append-only objects are protected by the overlay itself: -EPERM.
+ * FS_IOC_GETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_GETVERSION; else than files and directories -ENOTTY.
+ * Immutable and append-only objects are protected here; who may make them so is not checked.
  */
 struct fsxattr;
 int overlay_get_flags(struct overlay *ov, uint64_t node, uint32_t *ret_flags);
@@ -208,10 +210,7 @@ int overlay_open(struct overlay *ov, uint64_t node, int flags, struct overlay_fi
 int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
 	struct overlay_file **ret_file);
-/*
- * A file without a name, O_TMPFILE: overlay_link() may give it one, unless `flags` has O_EXCL.
- * It is gone with its node. -EOPNOTSUPP where the upper's file system cannot.
- */
+/* O_TMPFILE: overlay_link() may give it a name. -EOPNOTSUPP where the upper cannot. */
 int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file);
 void overlay_release(struct overlay *ov, struct overlay_file *file);

@@ -21,12 +21,27 @@ static void reply_attributes(fuse_req_t req, int r, const struct stat *st)
 		fuse_reply_attr(req, st, VALID_FOREVER);
 }
 
+static void reply_statx(fuse_req_t req, fuse_ino_t ino, const struct stat *st)
+{
+	struct timespec btime;
+	int r = overlay_get_btime(request_overlay(req), ino, &btime);
+
+	if (r < 0 && r != -ENODATA)
+		fuse_reply_err(req, -r);
+	else
+		wire_reply_statx(req, st, r == 0 ? &btime : NULL, (uint64_t)VALID_FOREVER);
+}
+
 /* libfuse 3.14 passes no handle with GETATTR; newer ones may. */
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct stat st;
+	int r = overlay_getattr(request_overlay(req), ino, file_of(fi), &st);
 
-	reply_attributes(req, overlay_getattr(request_overlay(req), ino, file_of(fi), &st), &st);
+	if (r == 0 && wire_current()->is_statx)
+		reply_statx(req, ino, &st);
+	else
+		reply_attributes(req, r, &st);
 }
 
 static void take_time(struct timespec *ts, int to_set, int is_now)

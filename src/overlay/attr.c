@@ -30,6 +30,38 @@ int overlay_getattr(struct overlay *ov, uint64_t id, struct overlay_file *file, 
 	return r;
 }
 
+static int lower_btime(const struct node *node, struct timespec *ret_btime)
+{
+	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
+	struct layer_traits traits;
+	int r = layer_get_traits(ref->layer, ref->node, false, &traits);
+
+	if (r < 0)
+		return r;
+	*ret_btime = traits.btime;
+	return traits.has_btime ? 0 : -ENODATA;
+}
+
+static int upper_btime(struct overlay *ov, struct node *node, struct timespec *ret_btime)
+{
+	_cleanup_close_ int fd = -1;
+	int r = upper_open(ov, node, O_PATH, &fd);
+
+	return r < 0 ? r : call_get_btime(fd, ret_btime);
+}
+
+int overlay_get_btime(struct overlay *ov, uint64_t id, struct timespec *ret_btime)
+{
+	struct node *node = node_get(ov, id);
+	int r;
+
+	if (!node)
+		return -ESTALE;
+	r = node_is_upper(node) ? upper_btime(ov, node, ret_btime) : lower_btime(node, ret_btime);
+	node_put(ov, node);
+	return r;
+}
+
 /* --- changing --- */
 
 struct change {

@@ -104,6 +104,19 @@ int call_fstat(int fd, struct stat *ret_st)
 	return (int)traced("fstat", fd, "", fstat(fd, ret_st));
 }
 
+int call_get_btime(int fd, struct timespec *ret_btime)
+{
+	struct statx stx;
+	int r = (int)traced("statx", fd, "", statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx));
+
+	if (r < 0)
+		return r;
+	if (!(stx.stx_mask & STATX_BTIME))
+		return -ENODATA;
+	*ret_btime = (struct timespec){stx.stx_btime.tv_sec, stx.stx_btime.tv_nsec};
+	return 0;
+}
+
 ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size)
 {
 	return traced("readlinkat", dir_fd, name, readlinkat(dir_fd, name, buf, size));

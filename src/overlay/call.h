@@ -23,6 +23,8 @@ int call_reopen(int fd, int flags);
 int call_dup(int fd);
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st);
 int call_fstat(int fd, struct stat *ret_st);
+/* When it was made; -ENODATA where the file system does not know. */
+int call_get_btime(int fd, struct timespec *ret_btime);
 ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size);
 
 /* A stream of its own over a directory that may be O_PATH. */

@@ -184,6 +184,27 @@ static void what_has_none(void **state)
 	fixture_end(&fx);
 }
 
+/* When it was made: the layer knows of its own, and a copy is made in the upper. */
+static void born(void **state)
+{
+	struct overlay_entry entry;
+	struct timespec btime = {0};
+	struct fixture fx;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "f", 0644, "");
+	fixture_mount(&fx);
+	assert_int_equal(fx_walk(&fx, "f", &entry), 0);
+	assert_int_equal(overlay_get_btime(fx.ov, entry.node, &btime), 0);
+	assert_int_equal(btime.tv_sec, entry.st.st_mtim.tv_sec);
+	assert_int_equal(btime.tv_nsec, entry.st.st_mtim.tv_nsec);
+	assert_int_equal(fx_chmod(&fx, "f", 0600), 0);
+	if (overlay_get_btime(fx.ov, entry.node, &btime) != -ENODATA)
+		assert_true(btime.tv_sec > entry.st.st_mtim.tv_sec);
+	fx_forget(&fx, entry.node);
+	fixture_end(&fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +212,7 @@ int main(void)
 		cmocka_unit_test(append_only),
 		cmocka_unit_test(kept_apart),
 		cmocka_unit_test(what_has_none),
+		cmocka_unit_test(born),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
