@@ -52,7 +52,30 @@ static struct overlay_file *file_new(struct overlay *ov, struct node *node, int 
 	return file;
 }
 
+static void file_free(struct overlay_file *file)
+{
+	if (file && file->is_counted)
+		atomic_fetch_sub(&file->ov->open_count, 1);
+	free(file);
+}
+
 /* --- opening --- */
+
+/*
+ * Who opens one file too many is told so. The descriptors that are left are for directories and
+ * requests: everything else goes on.
+ */
+static int take_descriptor(struct overlay_file *file)
+{
+	struct overlay *ov = file->ov;
+
+	if (atomic_fetch_add(&ov->open_count, 1) >= ov->open_max) {
+		atomic_fetch_sub(&ov->open_count, 1);
+		return -ENFILE;
+	}
+	file->is_counted = true;
+	return 0;
+}
 
 /* Counts the file among those on the lower. False when the node is an upper one by now. */
 static bool count_lower_open(struct overlay *ov, struct node *node)
@@ -84,6 +107,11 @@ static int open_on_lower(struct overlay *ov, struct overlay_file *file)
 	struct node *node = file->node;
 	int r = layer_open_file(node->lower.layer, node->lower.node, &file->lower);
 
+	if (r == 0 && file->lower.fd >= 0) {
+		r = take_descriptor(file);
+		if (r < 0)
+			layer_file_release(&file->lower);
+	}
 	if (r < 0)
 		uncount_lower_open(ov, node);
 	return r;
@@ -101,8 +129,10 @@ static int track_before_cut(struct overlay *ov, struct node *node)
 static int open_in_upper(struct overlay *ov, struct overlay_file *file)
 {
 	bool cuts = file->flags & O_TRUNC;
-	int r = cuts ? track_before_cut(ov, file->node) : 0;
+	int r = take_descriptor(file);
 
+	if (r == 0 && cuts)
+		r = track_before_cut(ov, file->node);
 	if (r < 0)
 		return r;
 	if (cuts)
@@ -162,7 +192,7 @@ int overlay_open(struct overlay *ov, uint64_t id, int flags, struct overlay_file
 	else if (S_ISREG(node->type))
 		r = open_node(ov, file);
 	if (r < 0) {
-		free(file);
+		file_free(file);
 		node_put(ov, node);
 		return r;
 	}
@@ -194,9 +224,12 @@ int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint
 
 	if (!file)
 		return -ENOMEM;
-	r = overlay_create_node(ov, caller, parent, name, mode, ret_entry, &file->fd, &file->node);
+	r = take_descriptor(file);
+	if (r == 0)
+		r = overlay_create_node(
+			ov, caller, parent, name, mode, ret_entry, &file->fd, &file->node);
 	if (r < 0) {
-		free(file);
+		file_free(file);
 		return r;
 	}
 	return hand_out(ov, file, ret_entry, ret_file);
@@ -210,10 +243,12 @@ int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uin
 
 	if (!file)
 		return -ENOMEM;
-	r = overlay_create_unnamed(
-		ov, caller, parent, mode, flags, ret_entry, &file->fd, &file->node);
+	r = take_descriptor(file);
+	if (r == 0)
+		r = overlay_create_unnamed(
+			ov, caller, parent, mode, flags, ret_entry, &file->fd, &file->node);
 	if (r < 0) {
-		free(file);
+		file_free(file);
 		return r;
 	}
 	return hand_out(ov, file, ret_entry, ret_file);
@@ -229,7 +264,7 @@ void overlay_release(struct overlay *ov, struct overlay_file *file)
 		uncount_lower_open(ov, file->node);
 	}
 	node_put(ov, file->node);
-	free(file);
+	file_free(file);
 }
 
 /* --- content --- */

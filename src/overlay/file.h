@@ -10,6 +10,7 @@ struct overlay_file {
 	int flags;		 /* of open(2); immutable */
 	struct layer_file lower; /* where fd is -1; immutable */
 	struct overlay *ov;
+	bool is_counted; /* among the descriptors that files hold; immutable once it is open */
 };
 
 /* The upper's descriptor to ask; -1 while the content comes from the layer. Borrowed. */

@@ -2,12 +2,16 @@
 #include "overlay/node.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "overlay/quota.h"
 #include "overlay/table.h"
 #include "util/cleanup.h"
+
+/* Nodes, of some 200 bytes each with what belongs to them. */
+#define TRIM_MIN 4096
 
 void lower_set_release(struct lower_set *set)
 {
@@ -114,12 +118,27 @@ static struct node *detach_dead(struct overlay *ov, struct node *node) requires_
 	return dead;
 }
 
+/*
+ * malloc keeps what is freed in small pieces. When the kernel has forgotten more than it still
+ * knows, the pages go back.
+ */
+static void trim_memory(struct overlay *ov, size_t known)
+{
+	size_t freed = atomic_load(&ov->freed_count);
+
+	if (freed < TRIM_MIN || freed < known ||
+		!atomic_compare_exchange_strong(&ov->freed_count, &freed, 0))
+		return;
+	malloc_trim(0);
+}
+
 static void free_chain(struct overlay *ov, struct node *node)
 {
 	while (node) {
 		struct node *next = node->key_next;
 
 		node_free(ov, node);
+		atomic_fetch_add(&ov->freed_count, 1);
 		node = next;
 	}
 }
@@ -233,6 +252,7 @@ void node_remember(struct overlay *ov, struct node *node, uint64_t count)
 void node_forget(struct overlay *ov, uint64_t id, uint64_t count)
 {
 	struct node *node, *dead = NULL;
+	size_t known;
 
 	mutex_lock(&ov->table);
 	node = id < ov->slot_count ? ov->slots[id].node : NULL;
@@ -242,8 +262,11 @@ void node_forget(struct overlay *ov, uint64_t id, uint64_t count)
 		if (node->nlookup == 0)
 			dead = drop_refs(ov, node, 1);
 	}
+	known = ov->name_count;
 	mutex_unlock(&ov->table);
 	free_chain(ov, dead);
+	if (dead)
+		trim_memory(ov, known);
 }
 
 uint64_t node_generation(struct overlay *ov, const struct node *node)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <git-overlayfs/log.h>
@@ -205,6 +206,18 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 	return make_root(ov, config->adopts_root, err);
 }
 
+/* An eighth, up to 1024, stays free for what is not kept long. */
+static size_t choose_open_max(void)
+{
+	struct rlimit limit;
+	size_t all;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return SIZE_MAX;
+	all = (size_t)limit.rlim_cur;
+	return all - (all / 8 < 1024 ? all / 8 : 1024);
+}
+
 int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err)
 {
 	struct overlay *ov = calloc(1, sizeof(*ov));
@@ -232,6 +245,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->own_uid = geteuid();
 	ov->own_gid = getegid();
 	ov->fds = fdcache_shared();
+	ov->open_max = choose_open_max();
 	mutex_init(&ov->rename_lock);
 	r = ov->layers ? set_up(ov, config, err)
 		       : error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "overlay");

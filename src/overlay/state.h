@@ -127,6 +127,9 @@ struct overlay {
 
 	struct quota *quota; /* NULL: the upper may grow as its file system lets it */
 	struct fdcache *fds;
+	size_t open_max; /* immutable: so many descriptors may files hold */
+	_Atomic size_t open_count;
+	_Atomic size_t freed_count; /* nodes, since memory was given back */
 	_Atomic uint64_t temp_counter;
 	struct node *root;
 
