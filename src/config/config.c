@@ -133,6 +133,13 @@ static int unknown_option(const char *name, enum config_origin origin, struct er
 		nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
 }
 
+/* Callers of fuse-overlayfs that have no upper write "upperdir=,workdir=". */
+static bool names_nothing(const char *name, const char *value, enum config_origin origin)
+{
+	return origin == CONFIG_ORIGIN_FUSE && value && !*value &&
+	       (!strcmp(name, "upperdir") || !strcmp(name, "workdir"));
+}
+
 static int apply_option(struct workspace_config *config, const char *name, const char *value,
 	enum config_origin origin, struct error *err)
 {
@@ -143,6 +150,8 @@ static int apply_option(struct workspace_config *config, const char *name, const
 			return 0;
 		return unknown_option(name, origin, err);
 	}
+	if (names_nothing(name, value, origin))
+		return 0;
 	if (option->argument && (!value || !*value))
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "option '%s' needs a value: %s=%s",
 			name, name, option->argument);

@@ -62,6 +62,7 @@ static const struct {
 	{"fast_ino", NULL, "inode numbers are stable without it"},
 	{"xino", NULL, "inode numbers are stable without it"},
 	{"ino32_t", NULL, "for 32-bit programs of long ago"},
+	{"noxattrs", "0", "the default"},
 	{"private", NULL, "podman's word for its bind mounts"},
 	{"userxattr", NULL, "chosen by the rights that the daemon has"},
 	{"index", "off", "how it works anyway"},

@@ -213,6 +213,15 @@ static int set_noacl(struct workspace_config *config, const char *value, struct 
 	return 0;
 }
 
+/* fuse-overlayfs's word, which podman's own images write into storage.conf. */
+static int set_fsync(struct workspace_config *config, const char *value, struct error *err)
+{
+	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "fsync=%s: write 0 or 1", value);
+	config->is_volatile = value[0] == '0';
+	return 0;
+}
+
 static int set_suid(struct workspace_config *config, const char *value, struct error *err)
 {
 	config->suid = 1;
@@ -268,6 +277,14 @@ static int set_pin(struct workspace_config *config, const char *value, struct er
 static int set_gitdir(struct workspace_config *config, const char *value, struct error *err)
 {
 	return require_value("gitdir", value, "none", "show a .git in the mount", err);
+}
+
+/* Refused rather than ignored: everything would belong to whoever stored it. */
+static int set_xattr_permissions(
+	struct workspace_config *config, const char *value, struct error *err)
+{
+	return require_value(
+		"xattr_permissions", value, "0", "read owners and modes from attributes", err);
 }
 
 static int set_redirect_dir(struct workspace_config *config, const char *value, struct error *err)
@@ -358,6 +375,7 @@ const struct config_option config_options[] = {
 		set_static_nlink},
 	{"acl", NULL, "show and enforce POSIX ACLs (default)", true, set_acl},
 	{"noacl", NULL, "neither show nor enforce POSIX ACLs", true, set_noacl},
+	{"fsync", "0|1", "0: as volatile", false, set_fsync},
 	{"suid", NULL, "honour set-user-ID bits", false, set_suid},
 	{"nosuid", NULL, "ignore set-user-ID bits (default)", true, set_nosuid},
 	{"dev", NULL, "let device nodes work", false, set_dev},
@@ -371,6 +389,8 @@ const struct config_option config_options[] = {
 	{"squash_to_root", NULL, "everything belongs to root", false, set_squash_to_root},
 	{"squash_to_uid", "UID", "everything belongs to this user", false, set_squash_to_uid},
 	{"squash_to_gid", "GID", "everything belongs to this group", false, set_squash_to_gid},
+	{"xattr_permissions", "0", "owners and modes kept in attributes: 0, not", false,
+		set_xattr_permissions},
 	{"pin", "hold", "how the commit is kept alive: its packs are held open", true, set_pin},
 	{"gitdir", "none", "the .git that the mount shows: none", true, set_gitdir},
 	{"redirect_dir", "on|off|follow|nofollow", "renaming a lower directory: on, or EXDEV",

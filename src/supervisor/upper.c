@@ -14,9 +14,17 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <git-overlayfs/workspace.h>
+
+#include "host/mountinfo.h"
 #include "util/cleanup.h"
+
+/* Less than a requester waits for the layers to be opened. */
+#define KNOWN_HOLDER_MS 10000
+#define LAST_MOMENT_MS	500
 
 /* One of the two while it is being checked. */
 struct candidate {
@@ -163,15 +171,59 @@ static int check_work_content(const struct candidate *work, struct error *err)
 	return 0;
 }
 
-static int take_lock(const struct candidate *c, struct error *err)
+struct holder {
+	const char *upper;
+	bool is_known; /* a record names the upper */
+};
+
+/* Non-zero: a workspace that can be seen from here is mounted with this upper. */
+static int is_mounted_with(void *ctx, const struct workspace_info *info)
 {
-	if (flock(c->fd, LOCK_EX | LOCK_NB) == 0)
+	struct holder *holder = ctx;
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+	if (!info->upper || strcmp(info->upper, holder->upper) != 0)
 		return 0;
-	if (errno == EWOULDBLOCK)
+	holder->is_known = true;
+	return mountinfo_find(info->mountpoint, &mount) == 0 && mount.minor == info->connection &&
+	       !strcmp(mount.type, MOUNTINFO_OURS);
+}
+
+/*
+ * Engines unmount by umount2(2), which waits for no daemon, and mount the same upper again at
+ * once: who is on its way out gets the time to flush. The record goes before the lock does.
+ */
+static int lock_in_time(const struct candidate *c, const struct candidate *upper)
+{
+	static const struct timespec pause = {.tv_nsec = 10000000};
+	struct holder holder = {.upper = upper->resolved};
+	int waited = 0;
+
+	while (flock(c->fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited % 500 == 0 && workspace_for_each(is_mounted_with, &holder, NULL) > 0)
+			return -EBUSY;
+		if (waited >= (holder.is_known ? KNOWN_HOLDER_MS : LAST_MOMENT_MS))
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+		waited += 10;
+	}
+	return 0;
+}
+
+static int take_lock(const struct candidate *c, const struct candidate *upper, struct error *err)
+{
+	int r = lock_in_time(c, upper);
+
+	if (r == -EBUSY)
 		return error_set(err, EBUSY, EXIT_STATUS_BUSY,
 			"%s=%s is in use by another workspace; git-overlayfs list shows it",
 			c->option, c->path);
-	return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s=%s: flock", c->option, c->path);
+	if (r < 0)
+		return error_set_errno(
+			err, -r, EXIT_STATUS_FAILED, "%s=%s: flock", c->option, c->path);
+	return 0;
 }
 
 static int check_candidates(const struct workspace_config *config, const struct source *sources,
@@ -190,9 +242,9 @@ static int check_candidates(const struct workspace_config *config, const struct 
 		r = check_writable(work, err);
 	/* The lock before the look: who holds it may have files of its own in there. */
 	if (r == 0)
-		r = take_lock(upper, err);
+		r = take_lock(upper, upper, err);
 	if (r == 0)
-		r = take_lock(work, err);
+		r = take_lock(work, upper, err);
 	return r == 0 ? check_work_content(work, err) : r;
 }
 
