@@ -16,8 +16,8 @@
 
 /* --- paths --- */
 
-const char *const pool_names[NAMES] = {
-	"a", "b", "c", "f", "g", "h", "x", "y", "s", "l", "p", "LONG", "BYTES", "none", "w", "z"};
+const char *const pool_names[NAMES] = {"a", "b", "c", "f", "g", "h", "x", "y", "s", "l", "p",
+	"LONG", "BYTES", "none", "w", "z", "nowhere"};
 static const char *const directories[] = {"a", "a", "b", "b", "c"};
 static const char *const leaves[] = {
 	"a", "b", "c", "f", "f", "g", "g", "h", "x", "x", "y", "y", "s", "l", "p", "LONG", "BYTES"};
@@ -264,7 +264,7 @@ static void draw_acl_value(struct random *rnd, struct value *value)
 
 const struct kind kind_acl_value = {.name = "value", .generate = draw_acl_value};
 
-static const struct word inode_flag_words[] = {{"0", 0}, {"NODUMP", FS_NODUMP_FL},
-	{"NOATIME", FS_NOATIME_FL}, {"APPEND", FS_APPEND_FL}, {"IMMUTABLE", FS_IMMUTABLE_FL},
-	{NULL, 0}};
+/* Not those that keep things from being removed: the trees are, in the end. */
+static const struct word inode_flag_words[] = {
+	{"0", 0}, {"NODUMP", FS_NODUMP_FL}, {"NOATIME", FS_NOATIME_FL}, {NULL, 0}};
 const struct kind kind_inode_flags = {.name = "flags", .words = inode_flag_words, .is_flags = true};

@@ -23,7 +23,7 @@
 #define STREAMS	    3
 #define BATCH	    64
 #define DETAIL_MAX  240
-#define NAMES	    16
+#define NAMES	    17
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 /* What can be left out, by --without=NAME. */
@@ -38,6 +38,7 @@ enum feature {
 	FEATURE_REMOUNT = 1 << 8,
 	FEATURE_CACHE = 1 << 9, /* dropping caches */
 	FEATURE_MMAP = 1 << 10,
+	FEATURE_CAPABILITY = 1 << 11, /* security.capability */
 };
 
 /* --- steps --- */
