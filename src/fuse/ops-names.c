@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Names: lookup and forget, and what makes, moves and removes entries. */
 #include <errno.h>
+#include <stdio.h> /* RENAME_EXCHANGE */
 
 #include "fuse/ops.h"
 
@@ -108,13 +109,35 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_result(req, overlay_rmdir(request_overlay(req), parent, name));
 }
 
+/*
+ * The listing that the kernel keeps of a directory holds "..", and the kernel keeps it when the
+ * directory moves. No lock that a rename holds is needed to drop it.
+ */
+static void drop_listing(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	const struct session *session = fuse_req_userdata(req);
+	struct overlay_entry entry;
+
+	if (overlay_lookup(session->overlay, parent, name, &entry) < 0)
+		return;
+	if (S_ISDIR(entry.st.st_mode))
+		(void)fuse_lowlevel_notify_inval_inode(session->fuse, entry.node, 0, 0);
+	overlay_forget(session->overlay, entry.node, 1);
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
 	struct overlay_caller caller = request_caller(req);
+	int r = overlay_rename(
+		request_overlay(req), &caller, parent, name, new_parent, new_name, flags);
 
-	reply_result(req, overlay_rename(request_overlay(req), &caller, parent, name, new_parent,
-				  new_name, flags));
+	if (r == 0 && parent != new_parent) {
+		drop_listing(req, new_parent, new_name);
+		if (flags & RENAME_EXCHANGE)
+			drop_listing(req, parent, name);
+	}
+	reply_result(req, r);
 }
 
 void ops_add_names(struct fuse_lowlevel_ops *ops)
