@@ -120,6 +120,21 @@ static int change_times(struct change *c, int fd)
 	return call_utimens(fd, times);
 }
 
+/*
+ * A request that sets nothing moves the time of the last change: chown(2) to nobody, or a write
+ * that took a capability away. A real chown would clear set-id bits.
+ */
+static int change_nothing(const struct change *c, int fd)
+{
+	struct stat st;
+	int r;
+
+	if (S_ISLNK(c->node->type))
+		return call_chown(fd, (uint32_t)-1, (uint32_t)-1);
+	r = call_fstat(fd, &st);
+	return r < 0 ? r : call_chmod(fd, st.st_mode & 07777);
+}
+
 /* Size, owner, mode, times: each step would change what a later one sets. */
 static int apply(struct change *c)
 {
@@ -130,8 +145,9 @@ static int apply(struct change *c)
 		r = change_size(c);
 	if (r == 0 && c->set != OVERLAY_SET_SIZE)
 		r = upper_open(c->ov, c->node, O_PATH, &fd);
-	/* chown(2) to nobody changes nothing but the time of the last change. */
-	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1 || !c->set))
+	if (r == 0 && !c->set)
+		r = change_nothing(c, fd);
+	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1))
 		r = call_chown(fd, c->uid, c->gid);
 	if (r == 0 && c->set & OVERLAY_SET_MODE)
 		r = call_chmod(fd, c->st->st_mode & 07777);
