@@ -144,7 +144,7 @@ static void crash_at_each_call(const struct operation *op, enum fault_format for
 	/* What reads changes nothing: nothing can be half done. */
 	if (strcmp(want.before, want.fresh) != 0)
 		for (uint64_t step = 1; step <= want.steps; step++)
-			if (operation_takes_step(op, step, 8))
+			if (operation_takes_step(op, step, 32))
 				try_crash(op, format, step, &want);
 	expected_release(&want);
 }

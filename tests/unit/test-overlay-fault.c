@@ -234,7 +234,7 @@ static void fail_each_step(const struct operation *op, enum fault_format format,
 
 	expected_learn(op, format, source, &want);
 	for (uint64_t step = 1; step <= want.steps; step++)
-		if (operation_takes_step(op, step, 16))
+		if (operation_takes_step(op, step, 24))
 			fail_step(op, format, source, step, &want);
 	expected_release(&want);
 }
