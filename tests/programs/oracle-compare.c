@@ -210,8 +210,9 @@ void tree_compare(const struct tree *ours, const struct tree *native, const stru
 
 		if (order != 0) {
 			print_name(order < 0 ? a : b, name);
-			differ(&report, "presence of '%s': only %s", name,
-				order < 0 ? "in the mount" : "natively");
+			differ(&report, "presence of '%s': only %s, error %d", name,
+				order < 0 ? "in the mount" : "natively",
+				(order < 0 ? a : b)->error);
 			order < 0 ? i++ : j++;
 			continue;
 		}

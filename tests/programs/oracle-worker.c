@@ -69,6 +69,8 @@ __attribute__((noreturn)) static void serve(
 	struct order order;
 
 	umask(0);
+	/* Of a FIFO without a reader: EPIPE says it. */
+	signal(SIGPIPE, SIG_IGN);
 	/* The other worker's socket, among others, which would never see its end. */
 	side->socket = dup2(side->socket, 3);
 	if (side->socket != 3 || close_range(4, ~0u, 0) < 0)
