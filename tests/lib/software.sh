@@ -34,7 +34,7 @@ place_mount() {
 
 # place_mount_again: after place_unmount, what was changed is still there
 place_mount_again() {
-	local options="lowerdir=$place_lower,upperdir=$PWD/upper,workdir=$PWD/work,suid,dev" word
+	local options="layer=dir:$place_lower,upperdir=$PWD/upper,workdir=$PWD/work,suid,dev" word
 	for word in "${place_options[@]}"; do options+=,$word; done
 	git-overlayfs mount -o "$options" "$place"
 	on_exit place_unmount
