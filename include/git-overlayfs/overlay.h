@@ -214,13 +214,13 @@ int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint
 int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file);
 void overlay_release(struct overlay *ov, struct overlay_file *file);
-/*
- * What is read now may come from the layer or from the upper: a file opened
- * before a copy-up follows it. Returns the count, 0 at the end.
- */
+/* From the layer or the upper: a file opened before a copy-up follows it. 0 at the end. */
 ssize_t overlay_read(
 	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset);
 ssize_t overlay_write(
+	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
+/* Of a mapping: nobody writes, so nothing protects, and set-id bits and capabilities stay. */
+ssize_t overlay_write_back(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
 int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only);
 int overlay_fallocate(

@@ -126,7 +126,9 @@ static void reply_count(fuse_req_t req, ssize_t n)
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
-	ssize_t n = overlay_write(request_overlay(req), file_of(fi), buf, size, offset);
+	struct overlay *ov = request_overlay(req);
+	ssize_t n = fi->writepage ? overlay_write_back(ov, file_of(fi), buf, size, offset)
+				  : overlay_write(ov, file_of(fi), buf, size, offset);
 
 	/* Of the page cache the kernel takes what it handed over for written, but for an error. */
 	if (fi->writepage && n >= 0 && (size_t)n < size)

@@ -298,23 +298,64 @@ static int check_write(struct overlay *ov, const struct overlay_file *file, off_
 	return r < 0 ? r : offset == st.st_size ? 0 : -EPERM;
 }
 
-ssize_t overlay_write(
+static ssize_t write_counted(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
 {
 	struct quota_grant grant;
-	ssize_t n;
+	ssize_t n = quota_begin_write(ov->quota, file->fd, offset, size, &grant);
 
-	if (overlay_file_write_fd(file) < 0)
-		return -EBADF;
-	n = check_write(ov, file, offset);
-	if (n < 0)
-		return n;
-	n = quota_begin_write(ov->quota, file->fd, offset, size, &grant);
 	if (n < 0)
 		return n;
 	n = call_pwrite(file->fd, buf, (size_t)n, offset);
 	quota_end_write(ov->quota, file->fd, &grant);
 	return n;
+}
+
+ssize_t overlay_write(
+	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
+{
+	int r = overlay_file_write_fd(file) < 0 ? -EBADF : check_write(ov, file, offset);
+
+	return r < 0 ? r : write_counted(ov, file, buf, size, offset);
+}
+
+#define CAPABILITY	"security.capability"
+#define CAPABILITY_SIZE 64 /* struct vfs_ns_cap_data has 24 */
+
+/* Puts back what the file system took away because somebody seemed to write. */
+static int restore_privileges(
+	int fd, const struct stat *before, const void *capability, ssize_t size)
+{
+	struct stat now;
+	int r = call_fstat(fd, &now);
+
+	if (r == 0 && (now.st_mode & 07777) != (before->st_mode & 07777))
+		r = call_chmod(fd, before->st_mode & 07777);
+	/* Without the right to set it a daemon's write does not lose it either. */
+	if (r == 0 && size > 0)
+		r = call_setxattr(fd, CAPABILITY, capability, (size_t)size, 0);
+	return r == -EPERM ? 0 : r;
+}
+
+ssize_t overlay_write_back(
+	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
+{
+	char capability[CAPABILITY_SIZE];
+	ssize_t has, n;
+	struct stat st;
+	int r;
+
+	if (overlay_file_write_fd(file) < 0)
+		return -EBADF;
+	r = call_fstat(file->fd, &st);
+	if (r < 0)
+		return r;
+	has = call_getxattr(file->fd, CAPABILITY, capability, sizeof(capability));
+	n = write_counted(ov, file, buf, size, offset);
+	if (n < 0 || (has <= 0 && !(st.st_mode & (S_ISUID | S_ISGID))))
+		return n;
+	r = restore_privileges(file->fd, &st, capability, has);
+	return r < 0 ? r : n;
 }
 
 int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only)

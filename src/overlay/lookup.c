@@ -128,7 +128,7 @@ static int read_redirect(
 
 	if (r == -EIO)
 		log_warning("upper: redirect of '%s' makes no sense", name);
-	return r == -ENODATA ? 0 : r;
+	return r;
 }
 
 static int find_below(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,

@@ -99,7 +99,7 @@ static int obey_marks(struct descent *d, const struct lower_ref *ref, size_t len
 	if (!marks.redirect || d->ov->redirect_dir == OVERLAY_REDIRECT_NOFOLLOW)
 		return 0;
 	r = lower_redirect(ref, &redirect);
-	return r == 0 ? retarget(d, length, rest, redirect) : r == -ENODATA ? 0 : r;
+	return r == 0 ? retarget(d, length, rest, redirect) : r;
 }
 
 /*

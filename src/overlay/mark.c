@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static bool is_absent(ssize_t r)
 	return r == -ENODATA || r == -EOPNOTSUPP || r == -EPERM || r == -EACCES;
 }
 
-#define NAMES_MAX 1024 /* a longer list of attributes is asked for one by one */
+#define NAMES_SIZE 1024 /* of a usual list of attributes */
 
 static void note_mark(struct mark_set *marks, const char *name)
 {
@@ -51,19 +52,19 @@ static void note_mark(struct mark_set *marks, const char *name)
 		if (strncmp(name, prefixes[i], length) != 0)
 			continue;
 		marks->opaque |= strcmp(name + length, MARK_OPAQUE) == 0;
-		marks->impure |= strcmp(name + length, MARK_IMPURE) == 0;
+		marks->impure |= strcmp(name + length, MARK_IMPURE) == 0 ||
+				 strcmp(name + length, MARK_OWN_IMPURE) == 0;
 		marks->redirect |= strcmp(name + length, MARK_REDIRECT) == 0;
 	}
 }
 
-/* `size` is what listing the names returned. */
-static int marks_from_list(const char *names, ssize_t size, struct mark_set *ret_marks)
+typedef ssize_t (*list_fn)(const void *object, char *buf, size_t size);
+
+static int note_marks(const char *names, ssize_t size, struct mark_set *ret_marks)
 {
 	struct mark_set marks = {0};
 
-	if (size == -ERANGE)
-		marks = (struct mark_set){true, true, true};
-	else if (size < 0 && !is_absent(size))
+	if (size < 0 && !is_absent(size))
 		return (int)size;
 	for (const char *p = names; p < names + size; p += strlen(p) + 1)
 		note_mark(&marks, p);
@@ -71,14 +72,38 @@ static int marks_from_list(const char *names, ssize_t size, struct mark_set *ret
 	return 0;
 }
 
+static int read_marks(list_fn list, const void *object, struct mark_set *ret_marks)
+{
+	char names[NAMES_SIZE];
+	_cleanup_free_ char *more = NULL;
+	ssize_t size = list(object, names, sizeof(names));
+
+	if (size != -ERANGE)
+		return note_marks(names, size, ret_marks);
+	more = malloc(XATTR_LIST_MAX);
+	if (!more)
+		return -ENOMEM;
+	return note_marks(more, list(object, more, XATTR_LIST_MAX), ret_marks);
+}
+
+/* A mark that is listed but cannot be read is not one that is not there. */
+static ssize_t listed(ssize_t r)
+{
+	return r == -ENODATA ? -EACCES : r;
+}
+
 /* --- lower layers --- */
+
+static ssize_t list_lower(const void *object, char *buf, size_t size)
+{
+	const struct lower_ref *ref = object;
+
+	return layer_listxattr(ref->layer, ref->node, buf, size);
+}
 
 int lower_marks(const struct lower_ref *ref, struct mark_set *ret_marks)
 {
-	char names[NAMES_MAX];
-	ssize_t size = layer_listxattr(ref->layer, ref->node, names, sizeof(names));
-
-	return marks_from_list(names, size, ret_marks);
+	return read_marks(list_lower, ref, ret_marks);
 }
 
 ssize_t lower_get_mark(const struct lower_ref *ref, const char *mark, char *buf, size_t size)
@@ -137,7 +162,7 @@ int lower_opaque_state(const struct lower_ref *dir, const struct mark_set *marks
 	int state;
 
 	if (marks->opaque)
-		r = lower_get_mark(dir, MARK_OPAQUE, value, sizeof(value));
+		r = listed(lower_get_mark(dir, MARK_OPAQUE, value, sizeof(value)));
 	if (r < 0 && r != -ENODATA)
 		return (int)r;
 	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);
@@ -162,22 +187,6 @@ int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name)
 }
 
 /* --- the upper --- */
-
-ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size)
-{
-	for (size_t i = 0; i < PREFIX_COUNT; i++) {
-		char name[XATTR_NAME_SIZE];
-		ssize_t r;
-
-		mark_name(name, prefixes[i], mark);
-		r = call_getxattr(fd, name, buf, size);
-		if (r == -ERANGE)
-			return 0;
-		if (!is_absent(r))
-			return r;
-	}
-	return -ENODATA;
-}
 
 /*
  * A daemon without rights over files may not read or write the marks of its own that their modes
@@ -222,6 +231,24 @@ static ssize_t get_unreadable(int fd, const char *name, char *buf, size_t size)
 	return r < 0 ? r : back < 0 ? back : r;
 }
 
+ssize_t upper_get_mark(struct overlay *ov, int fd, const char *mark, char *buf, size_t size)
+{
+	for (size_t i = 0; i < PREFIX_COUNT; i++) {
+		char name[XATTR_NAME_SIZE];
+		ssize_t r;
+
+		mark_name(name, prefixes[i], mark);
+		r = call_getxattr(fd, name, buf, size);
+		if (r == -EACCES)
+			r = get_unreadable(fd, name, buf, size);
+		if (r == -ERANGE)
+			return 0;
+		if (!is_absent(r))
+			return r;
+	}
+	return -ENODATA;
+}
+
 int upper_set_mark(struct overlay *ov, int fd, const char *mark, const char *value)
 {
 	char name[XATTR_NAME_SIZE];
@@ -257,6 +284,7 @@ int upper_remove_mark(struct overlay *ov, int fd, const char *mark)
 int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const struct stat *st)
 {
 	_cleanup_close_ int fd = -1;
+	struct mark_set marks;
 	char value[4];
 	ssize_t r;
 
@@ -264,9 +292,12 @@ int upper_is_whiteout(struct overlay *ov, int dir_fd, const char *name, const st
 		return 1;
 	if (!may_stand_in(st))
 		return 0;
-	r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
+	r = upper_marks(dir_fd, &marks);
+	if (r < 0 || !marks.opaque)
+		return (int)r;
+	r = listed(upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value)));
 	if (r < 0)
-		return r == -ENODATA ? 0 : (int)r;
+		return (int)r;
 	if (opaque_from_value(value, r) != OPAQUE_XATTR_WHITEOUTS)
 		return 0;
 	fd = call_openat(dir_fd, name, O_PATH | O_NOFOLLOW, 0);
@@ -284,12 +315,14 @@ static int upper_has_name(int dir_fd, const char *name)
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
+static ssize_t list_upper(const void *object, char *buf, size_t size)
+{
+	return call_listxattr(*(const int *)object, buf, size);
+}
+
 int upper_marks(int fd, struct mark_set *ret_marks)
 {
-	char names[NAMES_MAX];
-	ssize_t size = call_listxattr(fd, names, sizeof(names));
-
-	return marks_from_list(names, size, ret_marks);
+	return read_marks(list_upper, &fd, ret_marks);
 }
 
 int upper_opaque_state(struct overlay *ov, int dir_fd, const struct mark_set *marks)
@@ -299,7 +332,7 @@ int upper_opaque_state(struct overlay *ov, int dir_fd, const struct mark_set *ma
 	int state;
 
 	if (marks->opaque)
-		r = upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value));
+		r = listed(upper_get_mark(ov, dir_fd, MARK_OPAQUE, value, sizeof(value)));
 	if (r < 0 && r != -ENODATA)
 		return (int)r;
 	state = r < 0 ? OPAQUE_NO : opaque_from_value(value, r);
@@ -372,7 +405,10 @@ int upper_mark_impure(struct overlay *ov, struct node *dir, int dir_fd)
 
 	if (atomic_load(&dir->dir->is_impure))
 		return 0;
-	r = upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
+	/* The kernel's overlayfs knows only its own, and takes it away where it sees no reason. */
+	r = upper_set_mark(ov, dir_fd, MARK_OWN_IMPURE, "y");
+	if (r == 0)
+		r = upper_set_mark(ov, dir_fd, MARK_IMPURE, "y");
 	if (r == 0)
 		atomic_store(&dir->dir->is_impure, true);
 	return r;
@@ -457,6 +493,9 @@ int xattr_to_disk(const char *name, char ret_disk_name[XATTR_NAME_SIZE])
 			name + strlen(prefix));
 	else
 		n = snprintf(ret_disk_name, XATTR_NAME_SIZE, "%s", name);
+	/* It would fit without the escape: an attribute that cannot be. */
+	if (prefix && n > XATTR_NAME_MAX)
+		return -EOPNOTSUPP;
 	return n < XATTR_NAME_SIZE ? 0 : -ERANGE;
 }
 

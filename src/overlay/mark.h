@@ -17,6 +17,7 @@
 
 #define MARK_OPAQUE	"opaque"
 #define MARK_IMPURE	"impure"
+#define MARK_OWN_IMPURE "git-overlayfs.impure"
 #define MARK_WHITEOUT	"whiteout"
 #define MARK_REDIRECT	"redirect"
 #define MARK_PROTECTION "protattr"

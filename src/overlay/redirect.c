@@ -40,8 +40,9 @@ static bool is_redirect(const char *value, size_t length)
 
 static int finish(char *value, ssize_t length, char **ret_redirect)
 {
+	/* It was listed: then it is there, and cannot be read. */
 	if (length < 0)
-		return (int)length;
+		return length == -ENODATA ? -EACCES : (int)length;
 	value[length] = '\0';
 	if (!is_redirect(value, (size_t)length))
 		return -EIO;

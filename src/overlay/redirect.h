@@ -12,7 +12,7 @@
 /* Longer than any path that can be walked to; what an attribute can hold anyway. */
 #define REDIRECT_MAX 65536
 
-/* The mark of a directory, checked: -ENODATA without one, -EIO when it makes no sense. */
+/* The mark of a directory that has one: -EIO when it makes no sense, -EACCES when it hides. */
 int lower_redirect(const struct lower_ref *dir, char **ret_redirect);
 int upper_redirect(struct overlay *ov, int fd, char **ret_redirect);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static void remount(struct fixture *fx)
@@ -102,6 +103,31 @@ static void a_device_shows(void **state)
 	fixture_end(&fx);
 }
 
+/* The kernel's overlayfs takes its mark away when it lists the directory. */
+static void the_kernels_mark_is_not_ours(void **state)
+{
+	struct fixture fx;
+	char path[128];
+	struct stat st;
+	uint64_t ino;
+
+	populate(&fx);
+	assert_int_equal(fx_mkdir(&fx, "new", 0755), 0);
+	assert_int_equal(make_device(&fx, "new/dev", 0640), 0);
+	assert_int_equal(fx_rename(&fx, "d/f", "new/f", 0), 0);
+	assert_int_equal(fx_stat(&fx, "new/f", &st), 0);
+	ino = st.st_ino;
+	fixture_unmount(&fx);
+	snprintf(path, sizeof(path), "%s/upper/new", fx.dir);
+	assert_int_equal(removexattr(path, "user.overlay.impure"), 0);
+	fixture_mount(&fx);
+	expect_device(&fx, "new/dev", 0640);
+	assert_int_equal(listed_type(&fx, "new"), S_IFCHR);
+	assert_int_equal(fx_stat(&fx, "new/f", &st), 0);
+	assert_int_equal(st.st_ino, ino);
+	fixture_end(&fx);
+}
+
 static void rename_leaves_one(void **state)
 {
 	struct fixture fx;
@@ -158,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_shows),
+		cmocka_unit_test(the_kernels_mark_is_not_ours),
 		cmocka_unit_test(rename_leaves_one),
 		cmocka_unit_test(a_layer_may_hold_one),
 	};

@@ -277,6 +277,31 @@ static void a_directory_that_nobody_may_write_to(void **state)
 	fixture_end(&fx);
 }
 
+/* Nor may a plain user's daemon read the marks of what the user may not read. */
+static void a_directory_that_nobody_may_read(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_rename(&fx, "d/sub", "moved", 0), 0);
+	assert_int_equal(fx_unlink(&fx, "e/four"), 0);
+	assert_int_equal(fx_rmdir(&fx, "e"), 0);
+	assert_int_equal(fx_mkdir(&fx, "e", 0755), 0);
+	assert_int_equal(fx_chmod(&fx, "moved", 0333), 0);
+	assert_int_equal(fx_chmod(&fx, "e", 0333), 0);
+	remount(&fx);
+	assert_int_equal(fx_stat(&fx, "e/four", &st), -ENOENT);
+	assert_content(&fx, "moved/two", "d/sub/two");
+	assert_int_equal(fx_stat(&fx, "moved", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0333);
+	assert_int_equal(fx_chmod(&fx, "moved", 0700), 0);
+	assert_int_equal(fx_chmod(&fx, "e", 0700), 0);
+	assert_listing(&fx, "moved", "deep top two");
+	assert_listing(&fx, "e", "");
+	fixture_end(&fx);
+}
+
 /* Whoever can write the upper's attributes gets an error, not another place. */
 static void senseless_marks_are_errors(void **state)
 {
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test(marks_in_layers_are_followed),
 		cmocka_unit_test(without_redirects_nothing_moves),
 		cmocka_unit_test(a_directory_that_nobody_may_write_to),
+		cmocka_unit_test(a_directory_that_nobody_may_read),
 		cmocka_unit_test(senseless_marks_are_errors),
 	};
 
