@@ -9,6 +9,8 @@
 #include "util/cleanup.h"
 
 /* Offsets: 1 lies behind ".", 2 behind "..", and that behind an entry is its place. */
+#define RELIST_MAX 4096
+
 enum { DOT, DOT_DOT, ENTRIES };
 
 /*
@@ -18,6 +20,7 @@ enum { DOT, DOT_DOT, ENTRIES };
 struct overlay_dir {
 	struct node *node; /* a reference */
 	struct merged_list list;
+	uint64_t changes; /* of the directory, when the listing was made */
 	bool is_listed;
 };
 
@@ -51,14 +54,18 @@ static int take_snapshot(struct overlay *ov, struct overlay_dir *dir)
 {
 	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
 	struct merged_list list = {0};
+	uint64_t changes = 0;
 	int r = dir_hold(ov, dir->node, false, &hold);
 
+	if (r == 0)
+		changes = atomic_load(&dir->node->dir->changes);
 	if (r == 0)
 		r = merge_directory(ov, &hold, &list);
 	if (r < 0)
 		return r;
 	merged_list_release(&dir->list);
 	dir->list = list;
+	dir->changes = changes;
 	dir->is_listed = true;
 	return 0;
 }
@@ -114,10 +121,20 @@ static int emit_entry(struct overlay *ov, struct overlay_dir *dir, struct merged
 	return emit(ctx, &out) ? 1 : 0;
 }
 
+/*
+ * The kernel may append what this handle gives to what it has got from a later listing, and take
+ * both together for the directory. A large one is not merged anew for each part that is read.
+ */
+static bool is_stale(const struct overlay_dir *dir)
+{
+	return !dir->is_listed || (dir->list.count <= RELIST_MAX &&
+					  atomic_load(&dir->node->dir->changes) != dir->changes);
+}
+
 int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
 	overlay_emit_fn emit, void *ctx)
 {
-	int r = offset == 0 || !dir->is_listed ? take_snapshot(ov, dir) : 0;
+	int r = offset == 0 || is_stale(dir) ? take_snapshot(ov, dir) : 0;
 	uint64_t at = offset;
 	size_t first, i;
 

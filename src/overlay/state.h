@@ -60,9 +60,10 @@ struct node_dir {
 	struct lower_set lowers; /* immutable after lookup */
 	/* The upper's is opaque by now, or gone: nothing shows from below any more. */
 	_Atomic bool is_cleared;
-	_Atomic bool is_impure; /* holds copied-up objects under new names */
-	int64_t subdirs;	/* protected by table: directories that it shows; -1: not counted */
-	char *redirect; /* protected by table: what the layers below know it by, see redirect.h */
+	_Atomic bool is_impure;	  /* holds copied-up objects under new names */
+	_Atomic uint64_t changes; /* how often its names may have changed; counted under `lock` */
+	int64_t subdirs; /* protected by table: directories that it shows; -1: not counted */
+	char *redirect;	 /* protected by table: what the layers below know it by, see redirect.h */
 };
 
 struct node {

@@ -213,6 +213,7 @@ void dir_release(struct dir_hold *hold) no_lock_analysis
 		return;
 	if (hold->is_exclusive) {
 		quota_settle(hold->ov->quota, hold->pin.fd);
+		atomic_fetch_add(&hold->dir->dir->changes, 1);
 		rwlock_unlock(&hold->dir->dir->lock);
 	} else {
 		rwlock_unlock_shared(&hold->dir->dir->lock);
