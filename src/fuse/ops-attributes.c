@@ -81,6 +81,9 @@ static void op_setattr(
 	take_time(&st->st_mtim, to_set, FUSE_SET_ATTR_MTIME_NOW);
 	r = overlay_setattr(
 		request_overlay(req), ino, file_of(fi), st, translate_set(to_set), &result);
+	/* Some of it may have been done: what the kernel has is to be asked for again. */
+	if (r < 0)
+		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
 	reply_attributes(req, r, &result);
 }
 

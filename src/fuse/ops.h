@@ -23,6 +23,11 @@ static inline struct overlay *request_overlay(fuse_req_t req)
 	return ((struct session *)fuse_req_userdata(req))->overlay;
 }
 
+static inline struct fuse_session *request_fuse(fuse_req_t req)
+{
+	return ((struct session *)fuse_req_userdata(req))->fuse;
+}
+
 static inline struct overlay_caller request_caller(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);

@@ -216,8 +216,10 @@ static int register_new(struct creation *c, uint64_t taken, struct node **ret_no
 	struct stat st;
 	int r = call_fstatat(c->hold.pin.fd, c->name, &st);
 
-	if (r < 0)
+	if (r < 0) {
+		quota_give_back(c->ov->quota, taken, 1);
 		return r;
+	}
 	quota_add(c->ov->quota, &st, taken);
 	spec.ino = ino_of_upper(st.st_ino);
 	r = node_add(c->ov, &spec, ret_node);

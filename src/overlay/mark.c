@@ -169,6 +169,9 @@ int lower_opaque_state(const struct lower_ref *dir, const struct mark_set *marks
 	if (state == OPAQUE_YES)
 		return state;
 	r = lower_has_name(dir, WHITEOUT_OPAQUE);
+	/* Where the daemon may not look no name can be looked up either: nothing shows through. */
+	if (r == -EACCES)
+		return state;
 	return r < 0 ? (int)r : r ? OPAQUE_YES : state;
 }
 
