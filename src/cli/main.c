@@ -63,6 +63,14 @@ static int run_command(const struct command *command, int argc, char **argv, str
 	return command->run(argc, argv, err);
 }
 
+static bool has_options(int argc, char **argv)
+{
+	for (int i = 2; i < argc; i++)
+		if (!strcmp(argv[i], "-o"))
+			return true;
+	return false;
+}
+
 static int dispatch(int argc, char **argv, struct error *err)
 {
 	const struct command *command;
@@ -83,6 +91,9 @@ static int dispatch(int argc, char **argv, struct error *err)
 	if (argv[1][0] == '-')
 		return mount_fuse_convention(argc, argv, err);
 	command = command_find(argv[1]);
+	/* mount.fuse3 and containerd say SOURCE MOUNTPOINT -o OPTIONS. */
+	if (!command && has_options(argc, argv))
+		return mount_fuse_convention(argc, argv, err);
 	if (!command)
 		return unknown_command(argv[1], err);
 	return run_command(command, argc - 1, argv + 1, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "overlay/call.h"
+#include "overlay/lift.h"
 #include "util/cleanup.h"
 
 static const char *const prefixes[] = {
@@ -191,46 +192,28 @@ int lower_has_aufs_whiteout(const struct lower_ref *dir, const char *name)
 
 /* --- the upper --- */
 
-/*
- * A daemon without rights over files may not read or write the marks of its own that their modes
- * forbid: the mode is lifted meanwhile. -EACCES where that is not the reason.
- */
-static int lift_mode(int fd, mode_t bit, mode_t *ret_mode)
-{
-	struct stat st;
-	int r = call_fstat(fd, &st);
-
-	if (r < 0)
-		return r;
-	if (st.st_mode & bit)
-		return -EACCES;
-	*ret_mode = st.st_mode & 07777;
-	r = call_chmod(fd, *ret_mode | bit);
-	return r == -EPERM ? -EACCES : r;
-}
-
 static int set_unwritable(int fd, const char *name, const char *value)
 {
-	mode_t mode;
-	int back, r = lift_mode(fd, 0200, &mode);
+	struct lift lift;
+	int back, r = lift_begin(fd, 0200, &lift);
 
 	if (r < 0)
 		return r;
 	r = call_setxattr(fd, name, value, strlen(value), 0);
-	back = call_chmod(fd, mode);
+	back = lift_end(&lift);
 	return r < 0 ? r : back;
 }
 
 static ssize_t get_unreadable(int fd, const char *name, char *buf, size_t size)
 {
-	mode_t mode;
+	struct lift lift;
 	int back;
-	ssize_t r = lift_mode(fd, 0400, &mode);
+	ssize_t r = lift_begin(fd, 0400, &lift);
 
 	if (r < 0)
 		return r;
 	r = call_getxattr(fd, name, buf, size);
-	back = call_chmod(fd, mode);
+	back = lift_end(&lift);
 	return r < 0 ? r : back < 0 ? back : r;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "overlay/call.h"
+#include "overlay/lift.h"
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
@@ -180,7 +181,7 @@ static int add_upper(struct overlay *ov, const struct dir_hold *hold, struct mer
 	int r = begin_upper(ov, hold, &walk);
 
 	if (r == 0)
-		r = call_opendir(hold->pin.fd, &stream);
+		r = lift_opendir(hold->pin.fd, &stream);
 	while (r == 0 && (r = call_readdir(stream, &e)) > 0)
 		r = is_dot(e->d_name) ? 0 : add_upper_entry(&walk, e);
 	if (r < 0 || !ov->aufs_whiteouts)

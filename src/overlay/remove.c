@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "overlay/call.h"
+#include "overlay/lift.h"
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
@@ -38,19 +39,34 @@ static int remove_entry(int dir_fd, const char *name)
 	return r == -ENOENT ? 0 : r;
 }
 
-int directory_clear(struct overlay *ov, struct node *dir, int dir_fd)
+static int remove_entries(int dir_fd)
 {
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *entry;
-	int r = upper_set_opaque(ov, dir_fd);
+	int r = call_opendir(dir_fd, &stream);
 
-	if (r == 0) {
-		node_set_cleared(dir);
-		r = call_opendir(dir_fd, &stream);
-	}
 	while (r == 0 && (r = call_readdir(stream, &entry)) > 0)
 		r = is_dot(entry->d_name) ? 0 : remove_entry(dir_fd, entry->d_name);
 	return r;
+}
+
+int directory_clear(struct overlay *ov, struct node *dir, int dir_fd)
+{
+	struct lift lift;
+	int back, r = upper_set_opaque(ov, dir_fd);
+
+	if (r < 0)
+		return r;
+	node_set_cleared(dir);
+	r = remove_entries(dir_fd);
+	if (r != -EACCES)
+		return r;
+	r = lift_begin(dir_fd, 0700, &lift);
+	if (r < 0)
+		return r;
+	r = remove_entries(dir_fd);
+	back = lift_end(&lift);
+	return r < 0 ? r : back;
 }
 
 /* One removal on its way. */
@@ -62,8 +78,25 @@ struct removal {
 	bool needs_whiteout;
 };
 
-/* Puts a whiteout where an upper object stands, in one step. */
-static int replace_by_whiteout(struct removal *rm, bool is_dir)
+/* A directory that moves to another one must be writable: it goes, so its mode does not matter. */
+static int swap_directory(struct removal *rm, const char *temp, int inner_fd)
+{
+	struct lift lift;
+	int r = call_renameat2(rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, RENAME_EXCHANGE);
+
+	if (r != -EACCES)
+		return r;
+	r = lift_begin(inner_fd, 0700, &lift);
+	if (r < 0)
+		return r;
+	r = call_renameat2(rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, RENAME_EXCHANGE);
+	if (r < 0)
+		(void)lift_end(&lift);
+	return r;
+}
+
+/* Puts a whiteout where an upper object stands, in one step. `inner_fd` is a directory's. */
+static int replace_by_whiteout(struct removal *rm, int inner_fd)
 {
 	char temp[TEMP_NAME_MAX];
 	int r;
@@ -72,9 +105,11 @@ static int replace_by_whiteout(struct removal *rm, bool is_dir)
 	r = whiteout_make_device(rm->ov, rm->ov->work_fd, temp);
 	if (r < 0)
 		return r;
-	r = call_renameat2(
-		rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, is_dir ? RENAME_EXCHANGE : 0);
-	if (r < 0 || is_dir)
+	if (inner_fd >= 0)
+		r = swap_directory(rm, temp, inner_fd);
+	else
+		r = call_renameat2(rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, 0);
+	if (r < 0 || inner_fd >= 0)
 		(void)work_remove(rm->ov, temp);
 	return r;
 }
@@ -96,7 +131,7 @@ static int remove_upper(struct removal *rm, struct node *node, int inner_fd)
 	int r = 0;
 
 	if (rm->needs_whiteout && !rm->ov->writes_aufs)
-		return replace_by_whiteout(rm, inner_fd >= 0);
+		return replace_by_whiteout(rm, inner_fd);
 	/* In AUFS form the whiteout stands beside the object: first it, then the removal. */
 	if (rm->needs_whiteout)
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "overlay/call.h"
+#include "overlay/lift.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
 
@@ -232,7 +233,7 @@ static int open_dir_object(struct overlay *ov, struct node *node, int flags)
 	if (fd < 0)
 		return fd;
 	/* "." would take the right to search the directory. */
-	fd = flags & O_PATH ? call_dup(pin.fd) : call_openat(pin.fd, ".", flags, 0);
+	fd = flags & O_PATH ? call_dup(pin.fd) : lift_reopen(pin.fd, flags | O_DIRECTORY);
 	upper_unpin(ov, &pin);
 	return fd;
 }
@@ -261,7 +262,7 @@ static int open_orphan(struct overlay *ov, struct node *node, int flags)
 
 	if (fd < 0)
 		return fd;
-	return flags & O_PATH ? steal_fd(&fd) : call_reopen(fd, flags);
+	return flags & O_PATH ? steal_fd(&fd) : lift_reopen(fd, flags);
 }
 
 static int stat_orphan(struct overlay *ov, struct node *node, struct stat *ret_st)
@@ -278,7 +279,7 @@ static int open_by_name(struct overlay *ov, struct node *node, int flags)
 
 	if (fd < 0)
 		return fd;
-	fd = call_openat(at.hold.pin.fd, at.place.name, flags | O_NOFOLLOW, 0);
+	fd = lift_openat(at.hold.pin.fd, at.place.name, flags);
 	leave_name(ov, &at);
 	return fd;
 }
@@ -381,7 +382,7 @@ static int empty_directory(int fd, unsigned depth)
 {
 	_cleanup_closedir_ DIR *stream = NULL;
 	struct dirent *entry;
-	int r = call_opendir(fd, &stream);
+	int r = lift_opendir(fd, &stream);
 
 	while (r == 0 && (r = call_readdir(stream, &entry)) > 0) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)

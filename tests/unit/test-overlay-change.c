@@ -189,6 +189,33 @@ static void rename_directories(void **state)
 	fixture_end(&fx);
 }
 
+/* What the owner may do a daemon of the owner's must get done, whatever the modes say. */
+static void modes_that_forbid(void **state)
+{
+	struct fixture fx;
+	struct stat st;
+
+	populate(&fx);
+	assert_int_equal(fx_mkdir(&fx, "n", 0), 0);
+	assert_listing(&fx, "n", "");
+	assert_int_equal(fx_stat(&fx, "n", &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR);
+	assert_int_equal(fx_rmdir(&fx, "n"), 0);
+	/* Of the layers, emptied: whiteouts are in it. */
+	assert_int_equal(fx_unlink(&fx, "deep/er/h"), 0);
+	assert_int_equal(fx_chmod(&fx, "deep/er", 0555), 0);
+	assert_int_equal(fx_rmdir(&fx, "deep/er"), 0);
+	assert_int_equal(fx_create(&fx, "f", 0, "text"), 0);
+	assert_int_equal(fx_write(&fx, "f", 0, "TEXT"), 0);
+	assert_content(&fx, "f", "TEXT");
+	assert_int_equal(fx_rename(&fx, "f", "g", 0), 0);
+	remount(&fx);
+	assert_listing(&fx, "", "a deep g");
+	assert_int_equal(fx_stat(&fx, "g", &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG);
+	fixture_end(&fx);
+}
+
 static void hard_links(void **state)
 {
 	struct fixture fx;
@@ -417,6 +444,7 @@ int main(void)
 		cmocka_unit_test(rename_files),
 		cmocka_unit_test(rename_exchange),
 		cmocka_unit_test(rename_directories),
+		cmocka_unit_test(modes_that_forbid),
 		cmocka_unit_test(hard_links),
 		cmocka_unit_test(hard_links_of_a_layer),
 		cmocka_unit_test(hard_links_of_a_layer_when_forgotten),

@@ -318,7 +318,7 @@ CALL(mmap_exec, SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_A
 CALL(mprotect_exec, SYS_mprotect, 0, 0, PROT_READ | PROT_WRITE | PROT_EXEC)
 CALL(pkey_mprotect, SYS_pkey_mprotect, 0, 0, 0, -1)
 CALL(ioctl_tiocsti, SYS_ioctl, 0, TIOCSTI, "x")
-CALL(ioctl_setflags, SYS_ioctl, 0, FS_IOC_SETFLAGS, NULL)
+CALL(ioctl_fitrim, SYS_ioctl, 0, FITRIM, NULL)
 CALL(ioctl_backing_open, SYS_ioctl, 0, _IOW(229, 1, uint64_t[2]), NULL)
 CALL(fcntl_setown, SYS_fcntl, 0, F_SETOWN, 1)
 CALL(fcntl_setsig, SYS_fcntl, 0, F_SETSIG, 9)
@@ -344,7 +344,7 @@ static const struct {
 	FORBIDDEN(seccomp), FORBIDDEN(init_module), FORBIDDEN(sethostname), FORBIDDEN(personality),
 	FORBIDDEN(swapon), FORBIDDEN(prctl_dumpable), FORBIDDEN(prlimit_set),
 	FORBIDDEN(prlimit_other), FORBIDDEN(mmap_exec), FORBIDDEN(mprotect_exec),
-	FORBIDDEN(pkey_mprotect), FORBIDDEN(ioctl_tiocsti), FORBIDDEN(ioctl_setflags),
+	FORBIDDEN(pkey_mprotect), FORBIDDEN(ioctl_tiocsti), FORBIDDEN(ioctl_fitrim),
 	FORBIDDEN(ioctl_backing_open), FORBIDDEN(fcntl_setown), FORBIDDEN(fcntl_setsig)};
 
 static void forbidden_calls_kill(void **state)
