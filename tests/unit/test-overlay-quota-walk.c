@@ -146,7 +146,7 @@ static void the_counter_never_drifts(void **state)
 {
 	const char *text = getenv("SEED"), *steps = getenv("STEPS");
 	unsigned seed = text ? (unsigned)atoi(text) : (unsigned)time(NULL);
-	int count = steps ? atoi(steps) : 20000;
+	int count = steps ? atoi(steps) : 5000;
 	struct fixture fx;
 	struct walk w = {.fx = &fx, .seed = seed};
 
