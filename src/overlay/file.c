@@ -215,36 +215,18 @@ static int hand_out(struct overlay *ov, struct overlay_file *file,
 	return 0;
 }
 
-int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+/* A new file, open; without a name one that has none. */
+static int make_open(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
 	struct overlay_file **ret_file)
 {
 	struct overlay_file *file = file_new(ov, NULL, flags);
-	int r;
+	int r = file ? take_descriptor(file) : -ENOMEM;
 
-	if (!file)
-		return -ENOMEM;
-	r = take_descriptor(file);
-	if (r == 0)
+	if (r == 0 && name)
 		r = overlay_create_node(
 			ov, caller, parent, name, mode, ret_entry, &file->fd, &file->node);
-	if (r < 0) {
-		file_free(file);
-		return r;
-	}
-	return hand_out(ov, file, ret_entry, ret_file);
-}
-
-int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
-	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file)
-{
-	struct overlay_file *file = file_new(ov, NULL, flags);
-	int r;
-
-	if (!file)
-		return -ENOMEM;
-	r = take_descriptor(file);
-	if (r == 0)
+	else if (r == 0)
 		r = overlay_create_unnamed(
 			ov, caller, parent, mode, flags, ret_entry, &file->fd, &file->node);
 	if (r < 0) {
@@ -252,6 +234,19 @@ int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uin
 		return r;
 	}
 	return hand_out(ov, file, ret_entry, ret_file);
+}
+
+int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
+	struct overlay_file **ret_file)
+{
+	return make_open(ov, caller, parent, name, mode, flags, ret_entry, ret_file);
+}
+
+int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
+	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file)
+{
+	return make_open(ov, caller, parent, NULL, mode, flags, ret_entry, ret_file);
 }
 
 void overlay_release(struct overlay *ov, struct overlay_file *file)
