@@ -111,7 +111,7 @@ struct layer_identity {
 };
 
 struct layer_traits {
-	bool has_btime;
+	bool has_btime, btime_is_mtime;
 	struct timespec btime; /* when it was made */
 	uint32_t flags;	       /* FS_IMMUTABLE_FL... of linux/fs.h */
 };

@@ -192,23 +192,17 @@ ssize_t layer_listxattr(struct layer *layer, layer_node_t node, char *buf, size_
 	return r;
 }
 
-static int traits_by_attributes(
-	struct layer *layer, layer_node_t node, struct layer_traits *ret_traits)
-{
-	struct stat st;
-	int r = layer->ops->getattr_with_mapping(layer, node, ID_VIEW_STORAGE, &st);
-
-	if (r == 0)
-		*ret_traits = (struct layer_traits){.has_btime = true, .btime = st.st_mtim};
-	return r;
-}
-
 int layer_get_traits(
 	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits)
 {
-	int r = layer->ops->get_traits ? layer->ops->get_traits(layer, node, all_flags, ret_traits)
-				       : traits_by_attributes(layer, node, ret_traits);
+	int r;
 
+	/* Nothing is asked: an object that is broken has no flags either, and can be removed. */
+	if (!layer->ops->get_traits) {
+		*ret_traits = (struct layer_traits){.btime_is_mtime = true};
+		return 0;
+	}
+	r = layer->ops->get_traits(layer, node, all_flags, ret_traits);
 	trace(layer, "traits", node, NULL, r);
 	return r;
 }

@@ -306,7 +306,7 @@ static int mem_get_traits(
 	int r = enter(layer, node, MEM_GETATTR, &inode);
 
 	if (r == 0)
-		*ret_traits = (struct layer_traits){true, inode->mtime, inode->flags};
+		*ret_traits = (struct layer_traits){true, false, inode->mtime, inode->flags};
 	return r;
 }
 

@@ -34,12 +34,16 @@ static int lower_btime(const struct node *node, struct timespec *ret_btime)
 {
 	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
 	struct layer_traits traits;
+	struct stat st;
 	int r = layer_get_traits(ref->layer, ref->node, false, &traits);
 
-	if (r < 0)
+	if (r == 0 && traits.btime_is_mtime) {
+		r = layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, &st);
+		*ret_btime = st.st_mtim;
 		return r;
+	}
 	*ret_btime = traits.btime;
-	return traits.has_btime ? 0 : -ENODATA;
+	return r < 0 || traits.has_btime ? r : -ENODATA;
 }
 
 static int upper_btime(struct overlay *ov, struct node *node, struct timespec *ret_btime)

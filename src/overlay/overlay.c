@@ -60,6 +60,8 @@ static int open_work(struct overlay *ov, const struct overlay_config *config, st
 		return error_set_errno(err, -ov->work_fd, EXIT_STATUS_FAILED, "workdir");
 	/* A default ACL of the directories above would come to whatever is staged here. */
 	r = acl_clear(ov->work_fd);
+	if (r == 0)
+		r = call_chmod(ov->work_fd, 0700);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir: its ACL");
 	return 0;
