@@ -173,9 +173,9 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 
 	mutex_lock(&ov->table);
 	if (orphan_fd >= 0)
-		atomic_store(&node->orphan_fd, orphan_fd);
+		node_keep_fd(ov, &node->orphan_fd, orphan_fd);
 	if (node->lower_opens > 0)
-		atomic_store(&node->coherent_fd, steal_fd(&up->staged.fd));
+		node_keep_fd(ov, &node->coherent_fd, steal_fd(&up->staged.fd));
 	/*
 	 * Further names of the layer are found by the node's inode number: it stays for the life
 	 * of the mount, or they would show the old content again. To an object without a name in

@@ -301,7 +301,7 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 		return r;
 	}
 	protection_is(*ret_node, 0);
-	atomic_store(&(*ret_node)->orphan_fd, steal_fd(&fd));
+	node_keep_fd(c->ov, &(*ret_node)->orphan_fd, steal_fd(&fd));
 	return r;
 }
 

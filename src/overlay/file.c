@@ -96,7 +96,7 @@ static void uncount_lower_open(struct overlay *ov, struct node *node)
 
 	mutex_lock(&ov->table);
 	if (--node->lower_opens == 0)
-		fd = atomic_exchange(&node->coherent_fd, -1);
+		fd = node_take_fd(ov, &node->coherent_fd);
 	mutex_unlock(&ov->table);
 	quota_close(ov->quota, fd);
 	close_keep_errno(fd);

@@ -22,6 +22,21 @@ void lower_set_release(struct lower_set *set)
 	*set = (struct lower_set){0};
 }
 
+void node_keep_fd(struct overlay *ov, _Atomic int *slot, int fd)
+{
+	atomic_fetch_add(&ov->open_count, 1);
+	atomic_store(slot, fd);
+}
+
+int node_take_fd(struct overlay *ov, _Atomic int *slot)
+{
+	int fd = atomic_exchange(slot, -1);
+
+	if (fd >= 0)
+		atomic_fetch_sub(&ov->open_count, 1);
+	return fd;
+}
+
 /* --- life and death --- */
 
 static void node_dir_free(struct overlay *ov, struct node_dir *dir)
@@ -41,8 +56,8 @@ static void node_free(struct overlay *ov, struct node *node)
 	if (node->lower.layer)
 		layer_forget(node->lower.layer, node->lower.node, 1);
 	quota_settle(ov->quota, atomic_load(&node->orphan_fd));
-	close_keep_errno(atomic_load(&node->orphan_fd));
-	close_keep_errno(atomic_load(&node->coherent_fd));
+	close_keep_errno(node_take_fd(ov, &node->orphan_fd));
+	close_keep_errno(node_take_fd(ov, &node->coherent_fd));
 	free(node);
 }
 

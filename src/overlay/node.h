@@ -101,4 +101,11 @@ void node_swap_names(struct overlay *ov, struct node_name *a, struct node_name *
 /* Whether `node` is `ancestor` or lies below it. */
 bool node_is_below(struct overlay *ov, struct node *node, struct node *ancestor);
 
+/*
+ * A node's orphan_fd or coherent_fd, which count among the descriptors that files may hold.
+ * node_take_fd() returns -1 where none is kept.
+ */
+void node_keep_fd(struct overlay *ov, _Atomic int *slot, int fd);
+int node_take_fd(struct overlay *ov, _Atomic int *slot);
+
 void lower_set_release(struct lower_set *set);

@@ -355,7 +355,7 @@ void upper_keep_orphan(struct overlay *ov, struct node *node, int fd)
 	if (fd < 0)
 		return;
 	mutex_lock(&ov->table);
-	atomic_store(&node->orphan_fd, fd);
+	node_keep_fd(ov, &node->orphan_fd, fd);
 	mutex_unlock(&ov->table);
 }
 
@@ -364,7 +364,7 @@ void upper_drop_orphan(struct overlay *ov, struct node *node)
 	int fd;
 
 	mutex_lock(&ov->table);
-	fd = atomic_exchange(&node->orphan_fd, -1);
+	fd = node_take_fd(ov, &node->orphan_fd);
 	mutex_unlock(&ov->table);
 	close_keep_errno(fd);
 }
