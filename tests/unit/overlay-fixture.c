@@ -118,6 +118,12 @@ static void remove_tree(const char *path)
 	waitpid(pid, NULL, 0);
 }
 
+void fixture_remount(struct fixture *fx)
+{
+	fixture_unmount(fx);
+	fixture_mount(fx);
+}
+
 void fixture_end(struct fixture *fx)
 {
 	if (fx->ov)
@@ -397,22 +403,29 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int fx_list(struct fixture *fx, const char *path, char *buf, size_t size)
+int fx_readdir(struct fixture *fx, const char *path, overlay_emit_fn emit, void *ctx)
 {
-	struct names names = {.count = 0};
 	struct overlay_entry entry;
 	struct overlay_dir *dir;
-	size_t used = 0;
 	int r = fx_walk(fx, path, &entry);
 
 	if (r < 0)
 		return r;
 	r = overlay_opendir(fx->ov, entry.node, &dir);
 	if (r == 0) {
-		r = overlay_readdir(fx->ov, dir, 0, add_name, &names);
+		r = overlay_readdir(fx->ov, dir, 0, emit, ctx);
 		overlay_closedir(fx->ov, dir);
 	}
 	fx_forget(fx, entry.node);
+	return r;
+}
+
+int fx_list(struct fixture *fx, const char *path, char *buf, size_t size)
+{
+	struct names names = {.count = 0};
+	size_t used = 0;
+	int r = fx_readdir(fx, path, add_name, &names);
+
 	qsort(names.names, names.count, sizeof(names.names[0]), compare);
 	buf[0] = '\0';
 	for (size_t i = 0; i < names.count; i++) {

@@ -42,6 +42,7 @@ void fixture_mount(struct fixture *fx);
 int fixture_try_mount(struct fixture *fx, struct error *err);
 /* Ends the overlay; references must be balanced. The upper stays. */
 void fixture_unmount(struct fixture *fx);
+void fixture_remount(struct fixture *fx);
 void fixture_end(struct fixture *fx);
 
 /* Adds to a tree, owned by the caller. */
@@ -67,6 +68,8 @@ int fx_unlink(struct fixture *fx, const char *path);
 int fx_rmdir(struct fixture *fx, const char *path);
 int fx_rename(struct fixture *fx, const char *from, const char *to, unsigned flags);
 int fx_chmod(struct fixture *fx, const char *path, mode_t mode);
+/* A directory from its start, in one go. */
+int fx_readdir(struct fixture *fx, const char *path, overlay_emit_fn emit, void *ctx);
 /* The names in a directory, sorted, separated by blanks; without the dots. */
 int fx_list(struct fixture *fx, const char *path, char *buf, size_t size);
 

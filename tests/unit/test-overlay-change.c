@@ -10,12 +10,6 @@
 
 #include "util/fdcache.h"
 
-static void remount(struct fixture *fx)
-{
-	fixture_unmount(fx);
-	fixture_mount(fx);
-}
-
 /* Two layers: a/f b/g in both of them, deep/er/h below. */
 static void populate(struct fixture *fx)
 {
@@ -42,7 +36,7 @@ static void unlink_leaves_a_whiteout(void **state)
 	assert_listing(&fx, "a", "g");
 	assert_int_equal(fstatat(fx.upper_fd, "a/f", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "a", "g");
 	/* What was copied up leaves one too, what is only in the upper does not. */
 	assert_int_equal(fx_write(&fx, "a/g", 0, "G"), 0);
@@ -51,7 +45,7 @@ static void unlink_leaves_a_whiteout(void **state)
 	assert_int_equal(fx_unlink(&fx, "a/new"), 0);
 	assert_int_equal(fstatat(fx.upper_fd, "a/new", &st, 0), -1);
 	assert_listing(&fx, "a", "");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "a", "");
 	assert_int_equal(fx_unlink(&fx, "a"), -EISDIR);
 	assert_int_equal(fx_unlink(&fx, "nothing"), -ENOENT);
@@ -69,17 +63,17 @@ static void rmdir_and_mkdir_again(void **state)
 	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
 	assert_int_equal(fx_rmdir(&fx, "a"), 0);
 	assert_listing(&fx, "", "deep");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "deep");
 	/* The new directory shows nothing of the old one, now or later. */
 	assert_int_equal(fx_mkdir(&fx, "a", 0700), 0);
 	assert_listing(&fx, "a", "");
 	assert_int_equal(fx_create(&fx, "a/n", 0644, "n"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "a", "n");
 	assert_int_equal(fx_unlink(&fx, "a/n"), 0);
 	assert_int_equal(fx_rmdir(&fx, "a"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "deep");
 	fixture_end(&fx);
 }
@@ -101,7 +95,7 @@ static void create_over_a_whiteout(void **state)
 	assert_int_equal(fx_link(&fx, "a/f", "a/g"), -EEXIST);
 	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
 	assert_int_equal(fx_symlink(&fx, "target", "a/g"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_content(&fx, "a/f", "again");
 	assert_int_equal(fx_stat(&fx, "a/g", &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
@@ -117,7 +111,7 @@ static void rename_files(void **state)
 	assert_int_equal(fx_rename(&fx, "a/f", "moved", 0), 0);
 	assert_content(&fx, "moved", "top f");
 	assert_listing(&fx, "a", "g");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_content(&fx, "moved", "top f");
 	assert_listing(&fx, "a", "g");
 	/* Back over its whiteout, then over a file of the layer. */
@@ -126,7 +120,7 @@ static void rename_files(void **state)
 	assert_int_equal(fx_rename(&fx, "a/f", "a/g", 0), 0);
 	assert_content(&fx, "a/g", "top f");
 	assert_int_equal(fx_stat(&fx, "a/f", &st), -ENOENT);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "a", "g");
 	assert_content(&fx, "a/g", "top f");
 	assert_int_equal(fx_rename(&fx, "a/g", "deep", 0), -EISDIR);
@@ -142,7 +136,7 @@ static void rename_exchange(void **state)
 	assert_int_equal(fx_rename(&fx, "a/f", "deep/er/h", RENAME_EXCHANGE), 0);
 	assert_content(&fx, "a/f", "h");
 	assert_content(&fx, "deep/er/h", "top f");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_content(&fx, "a/f", "h");
 	assert_content(&fx, "deep/er/h", "top f");
 	assert_int_equal(fx_rename(&fx, "a/f", "nothing", RENAME_EXCHANGE), -ENOENT);
@@ -151,7 +145,7 @@ static void rename_exchange(void **state)
 	assert_int_equal(fx_rename(&fx, "new", "a/f", RENAME_EXCHANGE), 0);
 	assert_listing(&fx, "a/f", "x");
 	assert_content(&fx, "new", "h");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "a/f", "x");
 	fixture_end(&fx);
 }
@@ -171,19 +165,19 @@ static void rename_directories(void **state)
 	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
 	assert_int_equal(fx_rename(&fx, "n", "a", 0), 0);
 	assert_listing(&fx, "a", "sub x");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "a deep");
 	assert_listing(&fx, "a", "sub x");
 	/* Away from there, over the whiteout of a file. */
 	assert_int_equal(fx_unlink(&fx, "deep/er/h"), 0);
 	assert_int_equal(fx_rename(&fx, "a", "deep/er/h", 0), 0);
 	assert_listing(&fx, "deep/er/h", "sub x");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "deep");
 	assert_listing(&fx, "deep/er/h", "sub x");
 	assert_int_equal(fx_mkdir(&fx, "empty", 0755), 0);
 	assert_int_equal(fx_rename(&fx, "deep/er/h", "empty", 0), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "deep/er", "");
 	assert_listing(&fx, "empty", "sub x");
 	fixture_end(&fx);
@@ -209,7 +203,7 @@ static void modes_that_forbid(void **state)
 	assert_int_equal(fx_write(&fx, "f", 0, "TEXT"), 0);
 	assert_content(&fx, "f", "TEXT");
 	assert_int_equal(fx_rename(&fx, "f", "g", 0), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "a deep g");
 	assert_int_equal(fx_stat(&fx, "g", &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG);
@@ -229,7 +223,7 @@ static void hard_links(void **state)
 	assert_int_equal(a.st_nlink, 2);
 	assert_int_equal(fx_write(&fx, "deep/link", O_TRUNC, "both"), 0);
 	assert_content(&fx, "a/g", "both");
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_int_equal(fx_write(&fx, "a/g", O_TRUNC, "both again"), 0);
 	assert_content(&fx, "deep/link", "both again");
 	assert_int_equal(fx_stat(&fx, "a/g", &b), 0);
@@ -295,7 +289,7 @@ static void hard_links_of_a_layer_when_forgotten(void **state)
 	assert_int_equal(st.st_nlink, 2);
 	assert_int_equal(fx_write(&fx, "b", O_TRUNC, "newer"), 0);
 	assert_content(&fx, "d/c", "newer");
-	remount(&fx);
+	fixture_remount(&fx);
 	/* Names that were known when it was written are links in the upper. */
 	assert_content(&fx, "b", "newer");
 	assert_content(&fx, "d/c", "newer");
@@ -429,7 +423,7 @@ static void aufs_form(void **state)
 	assert_listing(&fx, "", "d g");
 	/* The kernel would show a file of that name: the attribute does. */
 	assert_int_equal(fstatat(fx.upper_fd, "d/.wh..wh..opq", &st, 0), -1);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "d g");
 	assert_listing(&fx, "d", "");
 	fixture_end(&fx);

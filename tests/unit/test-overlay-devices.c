@@ -7,12 +7,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static void remount(struct fixture *fx)
-{
-	fixture_unmount(fx);
-	fixture_mount(fx);
-}
-
 static void populate(struct fixture *fx)
 {
 	fixture_init(fx, 1);
@@ -58,15 +52,9 @@ static int note_type(void *ctx, const struct overlay_dirent *entry)
 
 static mode_t listed_type(struct fixture *fx, const char *path)
 {
-	struct overlay_entry entry;
-	struct overlay_dir *dir;
 	mode_t type = 0;
 
-	assert_int_equal(fx_walk(fx, path, &entry), 0);
-	assert_int_equal(overlay_opendir(fx->ov, entry.node, &dir), 0);
-	assert_int_equal(overlay_readdir(fx->ov, dir, 0, note_type, &type), 0);
-	overlay_closedir(fx->ov, dir);
-	fx_forget(fx, entry.node);
+	assert_int_equal(fx_readdir(fx, path, note_type, &type), 0);
 	return type;
 }
 
@@ -79,7 +67,7 @@ static void a_device_shows(void **state)
 	assert_int_equal(make_device(&fx, "dev", 0640), -EEXIST);
 	assert_int_equal(make_device(&fx, "d/dev", 0600), 0);
 	assert_int_equal(fx_create(&fx, "d/empty", 0644, ""), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		struct stat st;
 
 		expect_device(&fx, "dev", 0640);
@@ -93,12 +81,12 @@ static void a_device_shows(void **state)
 	assert_int_equal(fx_chmod(&fx, "dev", 0444), 0);
 	assert_int_equal(fx_rename(&fx, "dev", "d/f", 0), 0);
 	assert_int_equal(fx_link(&fx, "d/f", "d/link"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	expect_device(&fx, "d/f", 0444);
 	expect_device(&fx, "d/link", 0444);
 	assert_int_equal(fx_unlink(&fx, "d/f"), 0);
 	assert_int_equal(fx_unlink(&fx, "d/dev"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "d", "empty g link");
 	fixture_end(&fx);
 }
@@ -138,7 +126,7 @@ static void rename_leaves_one(void **state)
 	assert_int_equal(fx_rename(&fx, "own", "d/g", RENAME_WHITEOUT), 0);
 	assert_int_equal(fx_rename(&fx, "d", "new", RENAME_WHITEOUT | RENAME_NOREPLACE), -EEXIST);
 	assert_int_equal(fx_rename(&fx, "d", "new", RENAME_WHITEOUT | RENAME_EXCHANGE), -EINVAL);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		expect_device(&fx, "d/f", 0);
 		expect_device(&fx, "own", 0);
 		assert_content(&fx, "new", "f");
@@ -147,7 +135,7 @@ static void rename_leaves_one(void **state)
 		assert_listing(&fx, "d", "f g");
 	}
 	assert_int_equal(fx_rename(&fx, "d", "moved", RENAME_WHITEOUT), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		expect_device(&fx, "d", 0);
 		assert_listing(&fx, "moved", "f g");
 	}
@@ -170,12 +158,12 @@ static void a_layer_may_hold_one(void **state)
 	expect_device(&fx, "dev", 0640);
 	assert_int_equal(listed_type(&fx, ""), S_IFCHR);
 	assert_int_equal(fx_chmod(&fx, "dev", 0600), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		expect_device(&fx, "dev", 0600);
 		assert_int_equal(listed_type(&fx, ""), S_IFCHR);
 	}
 	assert_int_equal(fx_unlink(&fx, "dev"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "", "empty");
 	fixture_end(&fx);
 }

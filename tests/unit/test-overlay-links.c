@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void remount(struct fixture *fx)
-{
-	fixture_unmount(fx);
-	fixture_mount(fx);
-}
-
 static nlink_t links(struct fixture *fx, const char *path)
 {
 	struct stat st;
@@ -49,15 +43,9 @@ static int count_one(void *ctx, const struct overlay_dirent *entry)
 /* What a listing says. */
 static nlink_t listed_links(struct fixture *fx, const char *path)
 {
-	struct overlay_entry entry;
-	struct overlay_dir *dir;
 	nlink_t count = 2;
 
-	assert_int_equal(fx_walk(fx, path, &entry), 0);
-	assert_int_equal(overlay_opendir(fx->ov, entry.node, &dir), 0);
-	assert_int_equal(overlay_readdir(fx->ov, dir, 0, count_one, &count), 0);
-	overlay_closedir(fx->ov, dir);
-	fx_forget(fx, entry.node);
+	assert_int_equal(fx_readdir(fx, path, count_one, &count), 0);
 	return count;
 }
 
@@ -123,11 +111,11 @@ static void changes_are_counted(void **state)
 		expect_links(&fx, "bottom", 4);
 		assert_int_equal(fx_unlink(&fx, "m/new"), 0);
 		expect_links(&fx, "m", 4);
-		remount(&fx);
+		fixture_remount(&fx);
 	}
 	assert_int_equal(fx_rmdir(&fx, "bottom/x"), 0);
 	expect_links(&fx, "bottom", 3);
-	remount(&fx);
+	fixture_remount(&fx);
 	expect_links(&fx, "bottom", 3);
 	fixture_end(&fx);
 }
@@ -174,7 +162,7 @@ static void counts_follow_any_change(void **state)
 		populate(&fx);
 		for (int step = 0; step < 60; step++) {
 			if (step % 20 == 10)
-				remount(&fx);
+				fixture_remount(&fx);
 			random_step(&fx, &random);
 			for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
 				nlink_t wanted = listed_links(&fx, parents[i]);
@@ -262,7 +250,7 @@ static void numbers_of_hard_links_stay(void **state)
 	fx_forget(&fx, a.node);
 	fx_forget(&fx, b.node);
 	fx_forget(&fx, c.node);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_int_equal(number(&fx, "a"), ino);
 	assert_int_equal(number(&fx, "b"), ino);
 	assert_int_equal(number(&fx, "c"), ino);
@@ -274,7 +262,7 @@ static void numbers_of_hard_links_stay(void **state)
 	assert_int_equal(fx_unlink(&fx, "b"), 0);
 	ino = number(&fx, "c");
 	assert_int_equal(fx_write(&fx, "c", 0, "new"), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_int_equal(number(&fx, "c"), ino);
 	fixture_end(&fx);
 }
@@ -293,7 +281,7 @@ static void unknown_names_break_at_a_remount(void **state)
 	assert_content(&fx, "b", "new");
 	expect_links(&fx, "b", 3);
 	assert_int_equal(number(&fx, "b"), ino);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_content(&fx, "a", "new");
 	assert_content(&fx, "b", "old");
 	assert_int_equal(number(&fx, "b"), ino);

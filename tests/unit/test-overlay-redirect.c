@@ -9,12 +9,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static void remount(struct fixture *fx)
-{
-	fixture_unmount(fx);
-	fixture_mount(fx);
-}
-
 /* Two layers: d/one d/sub/two in the lower one, d/top d/sub/top in the upper of both. */
 static void populate(struct fixture *fx)
 {
@@ -83,7 +77,7 @@ static void rename_in_place_keeps_everything(void **state)
 	ino = ino_of(&fx, "d");
 	inner = ino_of(&fx, "d/sub/deep/three");
 	assert_int_equal(fx_rename(&fx, "d", "moved", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "", "e moved");
 		expect_d(&fx, "moved");
 		expect_mark(&fx, "moved", "d");
@@ -94,7 +88,7 @@ static void rename_in_place_keeps_everything(void **state)
 	assert_int_equal(fx_rename(&fx, "moved", "again", 0), 0);
 	expect_mark(&fx, "again", "d");
 	assert_int_equal(fx_rename(&fx, "again", "d", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "", "d e");
 		expect_d(&fx, "d");
 		assert_int_equal(ino_of(&fx, "d"), ino);
@@ -109,7 +103,7 @@ static void rename_across_says_the_path(void **state)
 	populate(&fx);
 	assert_int_equal(fx_rename(&fx, "d/sub", "e/sub", 0), 0);
 	expect_mark(&fx, "e/sub", "/d/sub");
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "d", "one top");
 		assert_listing(&fx, "e", "four sub");
 		assert_listing(&fx, "e/sub", "deep top two");
@@ -117,7 +111,7 @@ static void rename_across_says_the_path(void **state)
 	}
 	/* A directory of its own may come where it was; nothing of the old one shows. */
 	assert_int_equal(fx_mkdir(&fx, "d/sub", 0755), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "d/sub", "");
 		assert_listing(&fx, "e/sub", "deep top two");
 	}
@@ -131,7 +125,7 @@ static void chains_name_what_is_below(void **state)
 
 	populate(&fx);
 	assert_int_equal(fx_rename(&fx, "d", "x", 0), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_int_equal(fx_rename(&fx, "x/sub", "x/s", 0), 0);
 	expect_mark(&fx, "x/s", "sub");
 	assert_int_equal(fx_rename(&fx, "x/s/deep", "deep", 0), 0);
@@ -139,7 +133,7 @@ static void chains_name_what_is_below(void **state)
 	assert_int_equal(fx_rename(&fx, "x", "e/x", 0), 0);
 	expect_mark(&fx, "e/x", "/d");
 	assert_int_equal(fx_rename(&fx, "deep", "e/x/s/deep", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "", "e");
 		assert_listing(&fx, "e/x", "one s top");
 		assert_listing(&fx, "e/x/s", "deep top two");
@@ -149,7 +143,7 @@ static void chains_name_what_is_below(void **state)
 	assert_int_equal(fx_mkdir(&fx, "new", 0755), 0);
 	assert_int_equal(fx_rename(&fx, "e/x", "new/x", 0), 0);
 	assert_int_equal(fx_rename(&fx, "new", "e/new", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "e", "four new");
 		assert_content(&fx, "e/new/x/s/two", "d/sub/two");
 	}
@@ -166,7 +160,7 @@ static void over_what_is_below(void **state)
 	assert_int_equal(fx_unlink(&fx, "e/four"), 0);
 	/* Over an emptied directory of the layers. */
 	assert_int_equal(fx_rename(&fx, "d", "e", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "", "e");
 		expect_d(&fx, "e");
 	}
@@ -177,7 +171,7 @@ static void over_what_is_below(void **state)
 	assert_int_equal(fx_rmdir(&fx, "e"), 0);
 	assert_int_equal(fx_mkdir(&fx, "e", 0755), 0);
 	assert_int_equal(fx_mkdir(&fx, "d", 0755), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "", "d e sub");
 		assert_listing(&fx, "e", "");
 		assert_listing(&fx, "d", "");
@@ -192,12 +186,12 @@ static void exchange_takes_both_along(void **state)
 
 	populate(&fx);
 	assert_int_equal(fx_rename(&fx, "d", "e", RENAME_EXCHANGE), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		expect_d(&fx, "e");
 		assert_listing(&fx, "d", "four");
 	}
 	assert_int_equal(fx_rename(&fx, "e/sub", "d/four", RENAME_EXCHANGE), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_content(&fx, "e/sub", "e/four");
 		assert_listing(&fx, "d/four", "deep top two");
 	}
@@ -230,13 +224,13 @@ static void marks_in_layers_are_followed(void **state)
 	fixture_dir(&fx, 2, "p", 0755);
 	fixture_file(&fx, 2, "p/never", 0644, "never");
 	fixture_mount(&fx);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		assert_listing(&fx, "p", "bottom middle q");
 		assert_listing(&fx, "p/q", "low");
 		assert_content(&fx, "p/q/low", "low");
 	}
 	fx.redirect_dir = OVERLAY_REDIRECT_NOFOLLOW;
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "p", "never q");
 	fixture_end(&fx);
 }
@@ -248,14 +242,14 @@ static void without_redirects_nothing_moves(void **state)
 	populate(&fx);
 	assert_int_equal(fx_rename(&fx, "d", "moved", 0), 0);
 	fx.redirect_dir = OVERLAY_REDIRECT_FOLLOW;
-	remount(&fx);
+	fixture_remount(&fx);
 	expect_d(&fx, "moved");
 	assert_int_equal(fx_rename(&fx, "moved", "d", 0), -EXDEV);
 	assert_int_equal(fx_rename(&fx, "e", "moved", RENAME_EXCHANGE), -EXDEV);
 	assert_int_equal(fx_mkdir(&fx, "n", 0755), 0);
 	assert_int_equal(fx_rename(&fx, "n", "d", 0), 0);
 	fx.redirect_dir = OVERLAY_REDIRECT_NOFOLLOW;
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_listing(&fx, "moved", "");
 	fixture_end(&fx);
 }
@@ -269,7 +263,7 @@ static void a_directory_that_nobody_may_write_to(void **state)
 	populate(&fx);
 	assert_int_equal(fx_chmod(&fx, "d", 0555), 0);
 	assert_int_equal(fx_rename(&fx, "d", "moved", 0), 0);
-	for (int i = 0; i < 2; i++, remount(&fx)) {
+	for (int i = 0; i < 2; i++, fixture_remount(&fx)) {
 		expect_d(&fx, "moved");
 		assert_int_equal(fx_stat(&fx, "moved", &st), 0);
 		assert_int_equal(st.st_mode, S_IFDIR | 0555);
@@ -290,7 +284,7 @@ static void a_directory_that_nobody_may_read(void **state)
 	assert_int_equal(fx_mkdir(&fx, "e", 0755), 0);
 	assert_int_equal(fx_chmod(&fx, "moved", 0333), 0);
 	assert_int_equal(fx_chmod(&fx, "e", 0333), 0);
-	remount(&fx);
+	fixture_remount(&fx);
 	assert_int_equal(fx_stat(&fx, "e/four", &st), -ENOENT);
 	assert_content(&fx, "moved/two", "d/sub/two");
 	assert_int_equal(fx_stat(&fx, "moved", &st), 0);
