@@ -79,9 +79,15 @@ static bool is_zero(int fd, off_t from, off_t to)
 	return true;
 }
 
+static bool holes_are_exact(const struct side *side)
+{
+	return side->without & FEATURE_MMAP && side->without & FEATURE_UNWRITTEN;
+}
+
 /*
- * A file system may call data what could be a hole, and ext4 does where a mapping was written to:
- * with mappings about, only what is said to be a hole is looked at.
+ * A file system may call data what could be a hole, and ext4 does where a mapping was written to,
+ * and for an allocated range that nobody wrote where a reader left pages in the cache, by however
+ * many the kernel read ahead: with either about, only what is said to be a hole is looked at.
  */
 static void seek_data(
 	const struct side *side, int fd, off_t offset, int whence, struct outcome *out)
@@ -90,8 +96,7 @@ static void seek_data(
 	struct stat st;
 
 	outcome_set(out, at);
-	if (side->without & FEATURE_MMAP || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		position < 0)
+	if (holes_are_exact(side) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || position < 0)
 		return;
 	if (offset < st.st_size)
 		*out = (struct outcome){0};
@@ -236,7 +241,7 @@ static void op_holes(struct side *side, const struct step *step, struct outcome 
 	for (int i = 0; i < 12 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && at >= 0; i++) {
 		one = (struct outcome){0};
 		seek_data(side, fd, at, i % 2 ? SEEK_HOLE : SEEK_DATA, &one);
-		if (side->without & FEATURE_MMAP)
+		if (holes_are_exact(side))
 			outcome_add(out, " %ld", one.result);
 		outcome_add(out, "%s", one.detail);
 		at = lseek(fd, at, i % 2 ? SEEK_HOLE : SEEK_DATA);

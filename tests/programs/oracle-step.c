@@ -2,6 +2,7 @@
 /* Steps: drawn from a seed, printed, and read again. */
 #include "oracle.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,9 @@ static void draw_argument(
 			kind->words[random_below(rnd, (unsigned)count_words(kind->words))].number;
 	if (without & FEATURE_CAPABILITY && strcmp(value->text, "security.capability") == 0)
 		strcpy(value->text, "security.test");
+	if (without & FEATURE_UNWRITTEN && kind == &kind_allocate &&
+		!(value->number & FALLOC_FL_PUNCH_HOLE))
+		value->number = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 }
 
 /* Most is done by root, and the others take turns. */

@@ -42,7 +42,7 @@ static const struct word features[] = {{"tmpfile", FEATURE_TMPFILE}, {"acl", FEA
 	{"ioctl", FEATURE_IOCTL}, {"redirect", FEATURE_REDIRECT}, {"whiteout", FEATURE_WHITEOUT},
 	{"dirlinks", FEATURE_DIRLINKS}, {"mtime", FEATURE_MTIME}, {"remount", FEATURE_REMOUNT},
 	{"cache", FEATURE_CACHE}, {"mmap", FEATURE_MMAP}, {"capability", FEATURE_CAPABILITY},
-	{NULL, 0}};
+	{"unwritten", FEATURE_UNWRITTEN}, {NULL, 0}};
 static const struct word layouts[] = {
 	{"git", LAYOUT_GIT}, {"dir", LAYOUT_DIR}, {"layers", LAYOUT_LAYERS}, {NULL, 0}};
 

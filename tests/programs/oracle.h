@@ -39,6 +39,7 @@ enum feature {
 	FEATURE_CACHE = 1 << 9, /* dropping caches */
 	FEATURE_MMAP = 1 << 10,
 	FEATURE_CAPABILITY = 1 << 11, /* security.capability */
+	FEATURE_UNWRITTEN = 1 << 12,  /* ranges with room on the disk and nothing written there */
 };
 
 /* --- steps --- */
