@@ -56,3 +56,9 @@ struct sandbox_config {
  * directories, serve FUSE, and little else.
  */
 int sandbox_lock(const struct sandbox_config *config, struct error *err);
+
+/*
+ * For a process that takes descriptors and makes two ioctls of FUSE: CAP_SYS_ADMIN alone, and no
+ * way to open, map or start anything.
+ */
+int sandbox_lock_broker(enum seccomp_mode seccomp, struct error *err);

@@ -70,9 +70,8 @@ static int drop_ambient(void)
 	return 0;
 }
 
-int sandbox_drop_capabilities(bool keep_sys_admin, struct error *err)
+static int keep(uint64_t wanted, struct error *err)
 {
-	uint64_t wanted = kept | (keep_sys_admin ? BIT(CAP_SYS_ADMIN) : 0);
 	uint64_t permitted = 0;
 	int r = get_permitted(&permitted);
 
@@ -85,4 +84,14 @@ int sandbox_drop_capabilities(bool keep_sys_admin, struct error *err)
 	if (r)
 		return error_set_errno(err, -r, EXIT_STATUS_MACHINE, "cannot drop capabilities");
 	return 0;
+}
+
+int sandbox_drop_capabilities(bool keep_sys_admin, struct error *err)
+{
+	return keep(kept | (keep_sys_admin ? BIT(CAP_SYS_ADMIN) : 0), err);
+}
+
+int sandbox_keep_registering(struct error *err)
+{
+	return keep(BIT(CAP_SYS_ADMIN) | BIT(CAP_FSETID), err);
 }

@@ -18,14 +18,10 @@ static int set_limits(void)
 	return setrlimit(RLIMIT_CORE, &no_core) < 0 ? -errno : 0;
 }
 
-int sandbox_limit(struct error *err)
+int sandbox_close_doors(struct error *err)
 {
-	int r = set_limits();
-
-	if (r)
-		return error_set_errno(err, -r, EXIT_STATUS_MACHINE, "setrlimit");
 	/*
-	 * Nobody else of this user may trace the daemon or look into /proc/PID. It gives
+	 * Nobody else of this user may trace the process or look into /proc/PID. It gives
 	 * /proc/PID/fd to root, but the kernel lets a process into its own all the
 	 * same, so paths /proc/self/fd/N go on working.
 	 */
@@ -34,4 +30,13 @@ int sandbox_limit(struct error *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE, "PR_SET_NO_NEW_PRIVS");
 	return 0;
+}
+
+int sandbox_limit(struct error *err)
+{
+	int r = set_limits();
+
+	if (r)
+		return error_set_errno(err, -r, EXIT_STATUS_MACHINE, "setrlimit");
+	return sandbox_close_doors(err);
 }

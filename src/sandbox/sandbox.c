@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <git-overlayfs/sandbox.h>
 
+#include "sandbox/seccomp-table.h"
 #include "sandbox/steps.h"
 
 /*
@@ -16,6 +17,17 @@ int sandbox_lock(const struct sandbox_config *config, struct error *err)
 	if (!r)
 		r = sandbox_restrict_paths(config, err);
 	if (!r)
-		r = sandbox_filter_calls(config->seccomp, err);
+		r = sandbox_filter_calls(config->seccomp, &daemon_calls, err);
 	return r ? error_prefix(err, "sandbox") : 0;
+}
+
+int sandbox_lock_broker(enum seccomp_mode seccomp, struct error *err)
+{
+	int r = sandbox_keep_registering(err);
+
+	if (!r)
+		r = sandbox_close_doors(err);
+	if (!r)
+		r = sandbox_filter_calls(seccomp, &broker_calls, err);
+	return r ? error_prefix(err, "sandbox of the broker") : 0;
 }

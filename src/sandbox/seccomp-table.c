@@ -14,9 +14,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 /* The kernel reads these arguments as 32 bits: the upper half is anybody's. */
 #define LOW_HALF 0xffffffffu
+
+/* FUSE_DEV_IOC_BACKING_OPEN and _CLOSE, younger than many headers. */
+#define BACKING_OPEN  _IOC(_IOC_WRITE, 229, 1, 16)
+#define BACKING_CLOSE _IOC(_IOC_WRITE, 229, 2, 4)
 
 /* What clone(2) may put a thread into of its own; CLONE_NEWTIME is clone3's alone. */
 #define CLONE_NEW_ANY                                                                  \
@@ -36,7 +41,7 @@
 #define FCNTL(command)		  ALLOW_IF("fcntl", MASKED(1, LOW_HALF, (command)))
 #define PRCTL(option)		  ALLOW_IF("prctl", MASKED(0, LOW_HALF, (option)))
 
-const struct call_rule call_rules[] = {
+static const struct call_rule daemon_rules[] = {
 	/* Reading and writing what is open. */
 	ALLOW("read"), ALLOW("readv"), ALLOW("pread64"), ALLOW("preadv"), ALLOW("preadv2"),
 	ALLOW("write"), ALLOW("writev"), ALLOW("pwrite64"), ALLOW("pwritev"), ALLOW("pwritev2"),
@@ -61,6 +66,11 @@ const struct call_rule call_rules[] = {
 	ALLOW("futex"), ALLOW("set_robust_list"), ALLOW("rseq"), ALLOW("exit"),
 	ALLOW("exit_group"), ALLOW("sched_yield"), ALLOW("sched_getaffinity"),
 	ALLOW("gettid"), ALLOW("getpid"), ALLOW("restart_syscall"),
+	/* Where a thread runs, itself alone, and only in spare time, and whether it had to yield. */
+	ALLOW_IF("sched_setaffinity", MASKED(0, LOW_HALF, 0)),
+	ALLOW_IF("sched_setscheduler", MASKED(0, LOW_HALF, 0), MASKED(1, LOW_HALF, SCHED_IDLE)),
+	ALLOW_IF("sched_getscheduler", MASKED(0, LOW_HALF, 0)),
+	ALLOW_IF("getrusage", MASKED(0, LOW_HALF, RUSAGE_THREAD)), ALLOW("getcpu"),
 	/* pthread_cancel, pthread_kill and abort: threads of this process alone. */
 	ALLOW_IF("tgkill", OWN_PID(0)),
 	PRCTL(PR_SET_NAME),
@@ -127,6 +137,20 @@ const struct call_rule call_rules[] = {
 	ABSENT("file_getattr", 468), ABSENT("file_setattr", 469),
 	ABSENT("membarrier", 0), ABSENT("memfd_secret", 447),
 };
+
+/* Descriptors come by a socket, are looked at, and handed to FUSE. */
+static const struct call_rule broker_rules[] = {
+	ALLOW("recvmsg"), ALLOW("sendto"), ALLOW("close"),
+	ALLOW("fstat"), ALLOW_IF("newfstatat", MASKED(3, LOW_HALF, AT_EMPTY_PATH)),
+	FCNTL(F_GETFL), IOCTL(BACKING_OPEN), IOCTL(BACKING_CLOSE),
+	/* Itself alone: it follows the daemon. */
+	ALLOW_IF("sched_setaffinity", MASKED(0, LOW_HALF, 0)),
+	ALLOW_IF("sched_getaffinity", MASKED(0, LOW_HALF, 0)),
+	ALLOW("restart_syscall"), ALLOW("exit_group"),
+};
 /* clang-format on */
 
-const size_t call_rule_count = sizeof(call_rules) / sizeof(call_rules[0]);
+const struct call_table daemon_calls = {
+	daemon_rules, sizeof(daemon_rules) / sizeof(daemon_rules[0])};
+const struct call_table broker_calls = {
+	broker_rules, sizeof(broker_rules) / sizeof(broker_rules[0])};

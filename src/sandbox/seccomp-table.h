@@ -38,5 +38,10 @@ struct call_rule {
 	struct call_argument arguments[CALL_ARGUMENTS_MAX]; /* all of them must hold */
 };
 
-extern const struct call_rule call_rules[];
-extern const size_t call_rule_count;
+struct call_table {
+	const struct call_rule *rules;
+	size_t count;
+};
+
+extern const struct call_table daemon_calls;
+extern const struct call_table broker_calls; /* of who registers files for the daemon */

@@ -129,12 +129,12 @@ static int set_attributes(scmp_filter_ctx filter)
 	return r;
 }
 
-static int load(scmp_filter_ctx filter)
+static int load(scmp_filter_ctx filter, const struct call_table *table)
 {
 	int r = set_attributes(filter);
 
-	for (size_t i = 0; !r && i < call_rule_count; i++)
-		r = add_rule(filter, &call_rules[i]);
+	for (size_t i = 0; !r && i < table->count; i++)
+		r = add_rule(filter, &table->rules[i]);
 	return r ? r : seccomp_load(filter);
 }
 
@@ -156,7 +156,7 @@ static uint32_t default_action(enum seccomp_mode mode)
 	}
 }
 
-int sandbox_filter_calls(enum seccomp_mode mode, struct error *err)
+int sandbox_filter_calls(enum seccomp_mode mode, const struct call_table *table, struct error *err)
 {
 	_cleanup_(filter_releasep) scmp_filter_ctx filter = NULL;
 	int r = mode == SECCOMP_MODE_TRAP ? install_handler() : 0;
@@ -173,7 +173,7 @@ int sandbox_filter_calls(enum seccomp_mode mode, struct error *err)
 	if (!filter)
 		return error_set_errno(err, ENOMEM, EXIT_STATUS_MACHINE, "seccomp");
 	if (!r)
-		r = load(filter);
+		r = load(filter, table);
 	if (r)
 		return error_set_errno(
 			err, -r, EXIT_STATUS_MACHINE, "cannot install the seccomp filter");
