@@ -96,7 +96,8 @@ struct layer_config {
  * it is held, and holding it does not need the node's reference.
  */
 struct layer_file {
-	int fd; /* -1: in memory */
+	int fd;		 /* -1: in memory */
+	bool is_lasting; /* who opens it later gets the same, whatever happens to names */
 	const void *data;
 	uint64_t size;
 	void (*release)(struct layer_file *file);
@@ -119,19 +120,16 @@ struct layer_traits {
 /* Returns 0 to go on, non-zero to stop before this entry. */
 typedef int (*layer_emit_fn)(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next);
 
-/*
- * What a layer may know a shorter way to. The other operations tell the same, and are asked where
- * one of these is NULL.
- */
+/* Shorter ways to what the other operations tell, which are asked where one of these is NULL. */
 struct layer_shortcuts {
-	/*
-	 * What getattr_with_mapping would say of type, inode number and links; also of an
-	 * object whose content is missing, where the directory tells.
-	 */
+	/* Of an object whose content is missing, too, where the directory tells. */
 	int (*identify)(
 		struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
 	/* How many of a directory's entries are directories themselves. -ENOTDIR. */
 	int (*count_directories)(struct layer *layer, layer_node_t dir, uint32_t *ret_count);
+	/* lookup and, of what it found, getattr_with_mapping for the container. */
+	int (*lookup_attributes)(struct layer *layer, layer_node_t parent, const char *name,
+		layer_node_t *ret_node, struct stat *ret_st);
 };
 
 /* All are mandatory, but the shortcuts. */
@@ -217,6 +215,8 @@ void layer_close(struct layer *layer); /* NULL is fine */
 layer_node_t layer_root(struct layer *layer);
 int layer_lookup(
 	struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node);
+int layer_lookup_attributes(struct layer *layer, layer_node_t parent, const char *name,
+	layer_node_t *ret_node, struct stat *ret_st);
 void layer_forget(struct layer *layer, layer_node_t node, uint64_t count);
 int layer_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity);
 int layer_count_directories(struct layer *layer, layer_node_t dir, uint32_t *ret_count);

@@ -64,8 +64,7 @@ void dir_node_free_all(struct dir_layer *layer) no_lock_analysis
 	}
 }
 
-/* What says that an object is gone since it was looked up: not an absence, but a change. */
-static int stale(int error)
+int dir_node_stale(int error)
 {
 	return error == ENOENT || error == ENOTDIR || error == ELOOP ? -ESTALE : -error;
 }
@@ -87,10 +86,10 @@ static int open_below(int base_fd, const struct dir_node *base, const struct dir
 
 		while (next->parent != at)
 			next = next->parent;
-		next_fd = openat(fd < 0 ? base_fd : fd, next->name,
-			O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		next_fd = TEMP_FAILURE_RETRY(openat(fd < 0 ? base_fd : fd, next->name,
+			O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 		if (next_fd < 0)
-			return stale(errno);
+			return dir_node_stale(errno);
 		close_keep_errno(fd);
 		fd = next_fd;
 		at = next;
@@ -141,15 +140,15 @@ int dir_node_open_path(struct dir_layer *layer, struct dir_node *node)
 	int fd, parent_fd, r;
 
 	if (!node->parent) {
-		fd = openat(layer->root_fd, ".", O_PATH | O_CLOEXEC);
+		fd = TEMP_FAILURE_RETRY(openat(layer->root_fd, ".", O_PATH | O_CLOEXEC));
 		return fd < 0 ? -errno : fd;
 	}
 	r = dir_node_get_fd(layer, node->parent, &parent_fd);
 	if (r < 0)
 		return r;
-	fd = openat(parent_fd, node->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(openat(parent_fd, node->name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	if (fd < 0)
-		fd = stale(errno);
+		fd = dir_node_stale(errno);
 	dir_node_put_fd(layer, node->parent);
 	return fd;
 }

@@ -48,6 +48,15 @@ void dir_node_free_all(struct dir_layer *layer);
 int dir_node_get_fd(struct dir_layer *layer, struct dir_node *dir, int *ret_fd);
 void dir_node_put_fd(struct dir_layer *layer, struct dir_node *dir);
 
+/* Where it is to be found by its name: the directory above it, of the root itself. */
+static inline struct dir_node *dir_node_above(struct dir_node *node)
+{
+	return node->parent ? node->parent : node;
+}
+
+/* What says that an object is gone since it was looked up: not an absence, but a change. */
+int dir_node_stale(int error);
+
 /* An O_PATH descriptor of any object; the caller closes it. -ESTALE as above. */
 int dir_node_open_path(struct dir_layer *layer, struct dir_node *node);
 

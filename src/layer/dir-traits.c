@@ -35,36 +35,51 @@ static uint32_t flags_of_statx(const struct statx *stx)
 }
 
 /* All of them; what cannot be opened, or has none, keeps those that are known. */
-static void read_flags(int path_fd, uint32_t *flags)
+static void read_flags(struct dir_layer *layer, struct dir_node *object, uint32_t *flags)
 {
 	char path[PROC_FD_MAX];
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int path_fd = dir_node_open_path(layer, object), fd = -1;
 	unsigned all;
 
+	if (path_fd < 0)
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &all) == 0)
+	if (fd >= 0 && TEMP_FAILURE_RETRY(ioctl(fd, FS_IOC_GETFLAGS, &all)) == 0)
 		*flags = all;
+}
+
+static int statx_node(struct dir_layer *layer, struct dir_node *object, struct statx *ret_stx)
+{
+	int fd, r = dir_node_get_fd(layer, dir_node_above(object), &fd);
+
+	if (r < 0)
+		return r;
+	if (TEMP_FAILURE_RETRY(
+		    statx(fd, object->name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+			    STATX_BASIC_STATS | STATX_BTIME, ret_stx)) < 0)
+		r = dir_node_stale(errno);
+	dir_node_put_fd(layer, dir_node_above(object));
+	return r;
 }
 
 int dir_get_traits(
 	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits)
 {
+	struct dir_layer *self = (struct dir_layer *)layer;
 	struct dir_node *object = (struct dir_node *)(uintptr_t)node;
-	_cleanup_close_ int fd = dir_node_open_path((struct dir_layer *)layer, object);
 	const uint64_t protects = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
 	struct statx stx;
+	int r = statx_node(self, object, &stx);
 
-	if (fd < 0)
-		return fd;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &stx) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	*ret_traits = (struct layer_traits){.flags = flags_of_statx(&stx)};
 	ret_traits->has_btime = stx.stx_mask & STATX_BTIME;
 	ret_traits->btime = (struct timespec){stx.stx_btime.tv_sec, stx.stx_btime.tv_nsec};
 	if (!S_ISREG(object->type) && !S_ISDIR(object->type))
 		return 0;
 	if (all_flags || (stx.stx_attributes_mask & protects) != protects)
-		read_flags(fd, &ret_traits->flags);
+		read_flags(self, object, &ret_traits->flags);
 	return 0;
 }

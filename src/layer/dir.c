@@ -47,6 +47,27 @@ static ssize_t failed(struct layer *layer, const char *operation, const struct d
 	return -error;
 }
 
+/* "/proc/self/fd/", the digits of an int, and a name. */
+#define PROC_NAME_MAX (PROC_FD_MAX + NAME_MAX + 1)
+
+/*
+ * An object by its name in a directory, which is held until release_path(): one system call then
+ * does what would else take an open and a close besides. The root's name is empty.
+ */
+static int hold_path(struct dir_layer *self, struct dir_node *node, char path[PROC_NAME_MAX])
+{
+	int fd, r = dir_node_get_fd(self, dir_node_above(node), &fd);
+
+	if (r == 0)
+		snprintf(path, PROC_NAME_MAX, "/proc/self/fd/%d/%s", fd, node->name);
+	return r;
+}
+
+static void release_path(struct dir_layer *self, struct dir_node *node)
+{
+	dir_node_put_fd(self, dir_node_above(node));
+}
+
 static void proc_fd_path(int fd, char path[PROC_FD_MAX])
 {
 	snprintf(path, PROC_FD_MAX, "/proc/self/fd/%d", fd);
@@ -78,7 +99,7 @@ static int open_root(struct dir_layer *self, int fd, struct error *err)
 
 	/* A new open file description would need a look-up; O_PATH ones have no state. */
 	self->root_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (self->root_fd < 0 || fstat(self->root_fd, &st) < 0)
+	if (self->root_fd < 0 || TEMP_FAILURE_RETRY(fstat(self->root_fd, &st)) < 0)
 		return error_set_errno(
 			err, errno, EXIT_STATUS_SOURCE, "the directory of the layer");
 	if (!S_ISDIR(st.st_mode))
@@ -129,19 +150,20 @@ static layer_node_t dir_root(struct layer *layer)
 	return (uintptr_t)root;
 }
 
-static int dir_lookup(
-	struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node)
+/* Finds an object, and how it is stored. */
+static int find(struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node,
+	struct stat *ret_st)
 {
 	struct dir_layer *self = dir_layer_of(layer);
 	struct dir_node *dir = node_of(parent), *node;
-	struct stat st;
 	int fd, r = dir_node_get_fd(self, dir, &fd);
 
 	if (r == -ENOTDIR)
 		return r;
 	if (r < 0)
 		return (int)failed(layer, "lookup", dir, name, -r);
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+	if (TEMP_FAILURE_RETRY(fstatat(fd, name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) <
+		0)
 		r = -errno;
 	dir_node_put_fd(self, dir);
 	/* What is too long for this file system cannot stand in it. */
@@ -149,11 +171,19 @@ static int dir_lookup(
 		return -ENOENT;
 	if (r < 0)
 		return (int)failed(layer, "lookup", dir, name, -r);
-	node = dir_node_new(self, dir, name, st.st_mode);
+	node = dir_node_new(self, dir, name, ret_st->st_mode);
 	if (!node)
 		return -ENOMEM;
 	*ret_node = (uintptr_t)node;
 	return 0;
+}
+
+static int dir_lookup(
+	struct layer *layer, layer_node_t parent, const char *name, layer_node_t *ret_node)
+{
+	struct stat st;
+
+	return find(layer, parent, name, ret_node, &st);
 }
 
 static void dir_forget(struct layer *layer, layer_node_t node, uint64_t count)
@@ -181,11 +211,12 @@ static int stat_node(struct dir_layer *self, struct dir_node *node, struct stat 
 	int fd, r = 0;
 
 	if (!node->parent)
-		return fstat(self->root_fd, ret_st) < 0 ? -errno : 0;
+		return TEMP_FAILURE_RETRY(fstat(self->root_fd, ret_st)) < 0 ? -errno : 0;
 	r = dir_node_get_fd(self, node->parent, &fd);
 	if (r < 0)
 		return r;
-	if (fstatat(fd, node->name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+	if (TEMP_FAILURE_RETRY(
+		    fstatat(fd, node->name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) < 0)
 		r = errno == ENOENT ? -ESTALE : -errno;
 	else if ((ret_st->st_mode & S_IFMT) != node->type)
 		r = -ESTALE;
@@ -193,20 +224,38 @@ static int stat_node(struct dir_layer *self, struct dir_node *node, struct stat 
 	return r;
 }
 
+/* From how an object is stored. */
+static void translate(struct layer *layer, enum id_view view, struct stat *st)
+{
+	st->st_ino = inode_number(dir_layer_of(layer), st->st_dev, st->st_ino);
+	st->st_dev = 0;
+	if (S_ISDIR(st->st_mode))
+		st->st_nlink = 1;
+	layer_map_ids(layer, view, st->st_uid, st->st_gid, st);
+}
+
 static int dir_getattr(
 	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st)
 {
-	struct dir_layer *self = dir_layer_of(layer);
 	struct stat st;
-	int r = stat_node(self, node_of(node), &st);
+	int r = stat_node(dir_layer_of(layer), node_of(node), &st);
 
 	if (r < 0)
 		return (int)failed(layer, "getattr", node_of(node), NULL, -r);
-	st.st_ino = inode_number(self, st.st_dev, st.st_ino);
-	st.st_dev = 0;
-	if (S_ISDIR(st.st_mode))
-		st.st_nlink = 1;
-	layer_map_ids(layer, view, st.st_uid, st.st_gid, &st);
+	translate(layer, view, &st);
+	*ret_st = st;
+	return 0;
+}
+
+static int dir_lookup_attributes(struct layer *layer, layer_node_t parent, const char *name,
+	layer_node_t *ret_node, struct stat *ret_st)
+{
+	struct stat st;
+	int r = find(layer, parent, name, ret_node, &st);
+
+	if (r < 0)
+		return r;
+	translate(layer, ID_VIEW_CONTAINER, &st);
 	*ret_st = st;
 	return 0;
 }
@@ -240,7 +289,8 @@ static int entry_attributes(const struct listing *listing, const struct dirent64
 		*ret_ino = inode_number(listing->self, listing->dev, d->d_ino);
 		return 0;
 	}
-	if (fstatat(listing->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+	if (TEMP_FAILURE_RETRY(fstatat(
+		    listing->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) < 0)
 		return -errno;
 	*ret_type = st.st_mode & S_IFMT;
 	*ret_ino = inode_number(listing->self, st.st_dev, st.st_ino);
@@ -272,7 +322,7 @@ static int list(const struct listing *listing, uint64_t offset)
 	if (offset && lseek(listing->fd, (off_t)offset, SEEK_SET) < 0)
 		return -errno;
 	for (;;) {
-		ssize_t n = getdents64(listing->fd, buf, sizeof(buf));
+		ssize_t n = TEMP_FAILURE_RETRY(getdents64(listing->fd, buf, sizeof(buf)));
 
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
@@ -301,8 +351,8 @@ static int dir_readdir(
 		return r;
 	if (r < 0)
 		return (int)failed(layer, "readdir", dir, NULL, -r);
-	fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+	fd = TEMP_FAILURE_RETRY(openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	r = fd < 0 || TEMP_FAILURE_RETRY(fstat(fd, &st)) < 0 ? -errno : 0;
 	dir_node_put_fd(self, dir);
 	if (!r) {
 		listing.fd = fd;
@@ -360,7 +410,7 @@ static ssize_t dir_readlink(struct layer *layer, layer_node_t node, char *buf, s
 	r = dir_node_get_fd(self, link->parent, &fd);
 	if (r < 0)
 		return failed(layer, "readlink", link, NULL, -r);
-	n = readlinkat(fd, link->name, target, sizeof(target));
+	n = TEMP_FAILURE_RETRY(readlinkat(fd, link->name, target, sizeof(target)));
 	if (n < 0)
 		n = errno == ENOENT || errno == EINVAL ? -ESTALE : -errno;
 	dir_node_put_fd(self, link->parent);
@@ -387,7 +437,7 @@ static int open_regular(struct dir_layer *self, struct dir_node *node, struct st
 
 	if (path_fd < 0)
 		return path_fd;
-	if (fstat(path_fd, ret_st) < 0)
+	if (TEMP_FAILURE_RETRY(fstat(path_fd, ret_st)) < 0)
 		return -errno;
 	if (!S_ISREG(ret_st->st_mode))
 		return -ESTALE;
@@ -414,46 +464,44 @@ static int dir_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 	return 0;
 }
 
-/* --- xattrs: through /proc, for want of fgetxattr on O_PATH descriptors --- */
+/* --- xattrs: through /proc, for there are no calls by descriptor and name --- */
 
 static ssize_t dir_getxattr(
 	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size)
 {
-	_cleanup_close_ int fd = dir_node_open_path(dir_layer_of(layer), node_of(node));
-	char path[PROC_FD_MAX];
-	ssize_t n;
+	struct dir_layer *self = dir_layer_of(layer);
+	char path[PROC_NAME_MAX];
+	ssize_t n = hold_path(self, node_of(node), path);
 
-	if (fd < 0)
-		return failed(layer, "getxattr", node_of(node), NULL, -fd);
-	proc_fd_path(fd, path);
-	n = getxattr(path, name, buf, size);
-	if (n >= 0)
-		return n;
+	if (n == 0) {
+		n = TEMP_FAILURE_RETRY(lgetxattr(path, name, buf, size));
+		n = n < 0 ? dir_node_stale(errno) : n;
+		release_path(self, node_of(node));
+	}
 	/* A file system that has none of this class has not this one either. */
-	if (errno == EOPNOTSUPP || errno == ENODATA)
+	if (n == -EOPNOTSUPP)
 		return -ENODATA;
-	if (errno == ERANGE)
-		return -ERANGE;
-	return failed(layer, "getxattr", node_of(node), name, errno);
+	if (n >= 0 || n == -ENODATA || n == -ERANGE)
+		return n;
+	return failed(layer, "getxattr", node_of(node), name, (int)-n);
 }
 
 static ssize_t dir_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size)
 {
-	_cleanup_close_ int fd = dir_node_open_path(dir_layer_of(layer), node_of(node));
-	char path[PROC_FD_MAX];
-	ssize_t n;
+	struct dir_layer *self = dir_layer_of(layer);
+	char path[PROC_NAME_MAX];
+	ssize_t n = hold_path(self, node_of(node), path);
 
-	if (fd < 0)
-		return failed(layer, "listxattr", node_of(node), NULL, -fd);
-	proc_fd_path(fd, path);
-	n = listxattr(path, buf, size);
-	if (n >= 0)
-		return n;
-	if (errno == EOPNOTSUPP)
+	if (n == 0) {
+		n = TEMP_FAILURE_RETRY(llistxattr(path, buf, size));
+		n = n < 0 ? dir_node_stale(errno) : n;
+		release_path(self, node_of(node));
+	}
+	if (n == -EOPNOTSUPP)
 		return 0;
-	if (errno == ERANGE)
-		return -ERANGE;
-	return failed(layer, "listxattr", node_of(node), NULL, errno);
+	if (n >= 0 || n == -ERANGE)
+		return n;
+	return failed(layer, "listxattr", node_of(node), NULL, (int)-n);
 }
 
 const struct layer_ops dir_layer_ops = {
@@ -470,6 +518,7 @@ const struct layer_ops dir_layer_ops = {
 	.getxattr = dir_getxattr,
 	.listxattr = dir_listxattr,
 	.statfs = dir_statfs,
-	.shortcuts = {.count_directories = dir_count_directories},
+	.shortcuts = {.count_directories = dir_count_directories,
+		.lookup_attributes = dir_lookup_attributes},
 	.get_traits = dir_get_traits,
 };

@@ -25,7 +25,7 @@ struct cached_object {
 	unsigned users;
 	enum load_state state;
 	int error;
-	struct object_cause cause;
+	struct object_cause *cause; /* of one that failed; NULL where there is no memory for it */
 	/* Immutable once it is loaded: */
 	struct object_content content;
 };
@@ -47,13 +47,13 @@ const struct object_content *cached_object_content(const struct cached_object *o
 	return &object->content;
 }
 
-/* What it costs in memory; entries of a tree are 4 bytes each. */
+/* What it costs in memory; entries of a tree are 4 bytes each, and 4 for their sizes. */
 static size_t weight(const struct cached_object *object)
 {
 	const struct object_content *content = &object->content;
 
 	return sizeof(*object) + (content->data ? content->size : 0) +
-	       content->tree.count * sizeof(uint32_t);
+	       content->tree.count * (2 * sizeof(uint32_t));
 }
 
 static void object_free(struct cached_object *object)
@@ -62,7 +62,9 @@ static void object_free(struct cached_object *object)
 		return;
 	tree_view_release(&object->content.tree);
 	free(object->content.data);
+	free(object->content.sizes);
 	close_keep_errno(object->content.fd);
+	free(object->cause);
 	free(object);
 }
 
@@ -160,6 +162,11 @@ static void shrink(struct object_cache *cache, bool all)
 		object_free(object);
 }
 
+void object_cache_empty(struct object_cache *cache)
+{
+	shrink(cache, true);
+}
+
 void object_cache_close(struct object_cache *cache)
 {
 	bool is_last;
@@ -173,6 +180,14 @@ void object_cache_close(struct object_cache *cache)
 	mutex_unlock(&cache->lock);
 	if (is_last)
 		cache_free(cache);
+}
+
+struct cached_object *cached_object_ref(struct cached_object *object)
+{
+	mutex_lock(&object->cache->lock);
+	object->users++;
+	mutex_unlock(&object->cache->lock);
+	return object;
 }
 
 void cached_object_put(struct cached_object *object)
@@ -262,12 +277,15 @@ static void load_object(struct cached_object *object, object_load_fn load, void 
 	struct object_content content = {.fd = -1};
 	struct object_cause cause = {""};
 	int r = load(arg, &object->id, &content, &cause);
+	struct object_cause *kept = r < 0 ? malloc(sizeof(*kept)) : NULL;
 
+	if (kept)
+		*kept = cause;
 	mutex_lock(&cache->lock);
 	if (r < 0) {
 		object->state = FAILED;
 		object->error = r;
-		object->cause = cause;
+		object->cause = kept;
 		/* Whoever asks from now on tries anew. */
 		remove_from_table_locked(cache, object);
 	} else {
@@ -291,7 +309,7 @@ static int wait_loaded(struct cached_object *object, struct object_cause *ret_ca
 		mutex_wait(&cache->lock, &cache->loaded);
 	if (object->state == FAILED) {
 		r = object->error;
-		*ret_cause = object->cause;
+		*ret_cause = object->cause ? *object->cause : (struct object_cause){""};
 	}
 	mutex_unlock(&cache->lock);
 	return r;

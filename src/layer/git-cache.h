@@ -25,8 +25,19 @@ struct object_content {
 	void *data; /* malloc'ed; NULL: in `fd` */
 	uint64_t size;
 	int fd;
+	bool is_held;	       /* see struct object_bytes */
 	struct tree_view tree; /* of data */
+	/* Of a tree: the size of each entry plus one, 0 where nobody has asked. NULL is fine. */
+	_Atomic(uint32_t) *sizes;
 };
+
+static inline git_oid git_entry_id(const struct tree_entry *entry)
+{
+	git_oid id;
+
+	git_oid_fromraw(&id, entry->id);
+	return id;
+}
 
 /* Fills in *ret_content, or returns -errno and the cause. */
 typedef int (*object_load_fn)(void *arg, const git_oid *id, struct object_content *ret_content,
@@ -35,13 +46,16 @@ typedef int (*object_load_fn)(void *arg, const git_oid *id, struct object_conten
 /* A reference to an object; the content is immutable. */
 struct cached_object;
 const struct object_content *cached_object_content(const struct cached_object *object);
-void cached_object_put(struct cached_object *object); /* NULL is fine */
+struct cached_object *cached_object_ref(struct cached_object *object); /* one more */
+void cached_object_put(struct cached_object *object);		       /* NULL is fine */
 
 /*
  * Keeps up to `limit` bytes of what nobody holds, none of it in files; more where a single object
  * would not fit twice. NULL: out of memory.
  */
 struct object_cache *object_cache_new(size_t limit);
+/* Lets go of what nobody holds. */
+void object_cache_empty(struct object_cache *cache);
 void object_cache_close(struct object_cache *cache); /* NULL is fine */
 
 /* On success the caller ends its reference with cached_object_put(). */

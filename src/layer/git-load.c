@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +25,11 @@ static void explain(struct object_cause *cause, const git_oid *id, const char *w
 	snprintf(cause->text, sizeof(cause->text), "object %s: %s", hex, what);
 }
 
-/* A copy that does not need the store, which may be closed first. */
-static int keep_in_memory(const struct object_bytes *bytes, struct object_content *content)
+static void keep_in_memory(struct object_bytes *bytes, struct object_content *content)
 {
-	content->data = malloc(bytes->size + 1);
-	if (!content->data)
-		return -ENOMEM;
-	if (bytes->size)
-		memcpy(content->data, bytes->data, bytes->size);
-	((char *)content->data)[bytes->size] = '\0';
+	content->data = steal_ptr(&bytes->data);
 	content->size = bytes->size;
 	content->fd = -1;
-	return 0;
 }
 
 /* The tree without entries: every git has it, whether or not it is in the repository. */
@@ -67,22 +61,46 @@ int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 	const char *fault;
 	int r = 0;
 
-	if (!is_empty_tree(id))
+	if (is_empty_tree(id))
+		bytes.data = calloc(1, 1);
+	else
 		r = object_store_read(loader->store, id, GIT_OBJECT_TREE, &bytes, ret_cause);
 	if (r < 0)
 		return r;
-	r = keep_in_memory(&bytes, &content);
-	object_bytes_release(&bytes);
-	if (r == 0)
-		r = tree_view_parse(content.data, content.size, &content.tree, &fault);
-	if (r < 0) {
+	r = bytes.data ? tree_view_parse(bytes.data, bytes.size, &content.tree, &fault) : -ENOMEM;
+	if (r == 0) {
+		keep_in_memory(&bytes, &content);
+		content.sizes = calloc(content.tree.count + 1, sizeof(*content.sizes));
+	} else {
 		explain(ret_cause, id, r == -EINVAL ? fault : strerror(-r));
-		free(content.data);
+		object_bytes_release(&bytes);
 		return r == -EINVAL ? -EIO : r;
 	}
 	warn_of_omissions(loader->layer, id, &content.tree);
 	*ret_content = content;
 	return 0;
+}
+
+int load_size(const struct object_loader *loader, const struct cached_object *tree, uint32_t index,
+	uint64_t *ret_size, struct object_cause *ret_cause)
+{
+	const struct object_content *content = cached_object_content(tree);
+	_Atomic(uint32_t) *known = content->sizes ? &content->sizes[index] : NULL;
+	uint32_t size = known ? atomic_load_explicit(known, memory_order_relaxed) : 0;
+	struct tree_entry entry;
+	git_oid id;
+	int r;
+
+	if (size > 0) {
+		*ret_size = size - 1;
+		return 0;
+	}
+	entry = tree_view_entry(&content->tree, index);
+	id = git_entry_id(&entry);
+	r = object_store_read_size(loader->store, &id, GIT_OBJECT_BLOB, ret_size, ret_cause);
+	if (r == 0 && known && *ret_size < UINT32_MAX)
+		atomic_store_explicit(known, (uint32_t)*ret_size + 1, memory_order_relaxed);
+	return r;
 }
 
 static int try_open_scratch(int dir_fd)
@@ -153,6 +171,7 @@ static int keep_in_file(const struct object_loader *loader, const struct object_
 	read_only = reopen_read_only(fd);
 	content->fd = read_only >= 0 ? read_only : steal_fd(&fd);
 	content->size = bytes->size;
+	content->is_held = bytes->is_held;
 	return 0;
 }
 
@@ -165,7 +184,7 @@ static int load_content(const struct object_loader *loader, const git_oid *id,
 	if (r < 0)
 		return r;
 	if (bytes.size <= CONTENT_IN_MEMORY_MAX)
-		r = keep_in_memory(&bytes, ret_content);
+		keep_in_memory(&bytes, ret_content);
 	else
 		r = keep_in_file(loader, &bytes, ret_content);
 	if (r < 0)

@@ -16,8 +16,8 @@ struct object_loader {
 	const struct layer *layer; /* for messages */
 	int scratch_fd;		   /* -1: memfd */
 	/*
-	 * libgit2 inflates a packed object into memory as a whole, so of the
-	 * large ones only one at a time.
+	 * An object is inflated into memory as a whole, so of the large ones only one at a
+	 * time.
 	 */
 	struct mutex large_lock;
 };
@@ -25,5 +25,11 @@ struct object_loader {
 /* `arg` is a struct object_loader. */
 int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause);
+/*
+ * The size of an entry of a tree that is no directory: 0, or -errno and the cause. What was looked
+ * up once the tree's object knows.
+ */
+int load_size(const struct object_loader *loader, const struct cached_object *tree, uint32_t index,
+	uint64_t *ret_size, struct object_cause *ret_cause);
 int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause);

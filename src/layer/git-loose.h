@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Loose objects, as a backend for libgit2's odb. Its own one (1.5.1) goes round
- * for ever on a file that was cut off, and inflates whatever size a header claims.
+ * Loose objects. libgit2's own reader (1.5.1) goes round for ever on a file that was cut off, and
+ * inflates whatever size a header claims.
  *
  * A loose object is a file objects/12/3456...: a zlib stream of "TYPE SIZE\0" and
  * the content. Any thread may read.
  */
 #pragma once
 
-#include <git2.h>
-#include <git2/sys/odb_backend.h>
+#include "layer/git-store.h"
 
-/* NULL: out of memory. Ended by its free(), or by the odb it is given to. */
-git_odb_backend *loose_backend_new(const char *objects_dir);
+/*
+ * All return 1, or 0 where there is no such object in the objects directory, or -errno and the
+ * reason.
+ */
+int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *ret_bytes,
+	const char **ret_fault);
+int loose_read_header(const char *objects_dir, const git_oid *id, git_object_t *ret_type,
+	uint64_t *ret_size, const char **ret_fault);
+
+/* How many ids begin with the `length` digits of `prefix`: 0, 1 and the id, or 2. */
+int loose_find_prefix(
+	const char *objects_dir, const git_oid *prefix, size_t length, git_oid *ret_id);

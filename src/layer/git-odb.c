@@ -2,8 +2,11 @@
 #include "layer/git-odb.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <git2/sys/odb_backend.h>
+
+#include "util/cleanup.h"
 
 struct store_backend {
 	git_odb_backend base;
@@ -24,12 +27,17 @@ static int missing(const struct object_cause *cause)
 static int backend_read(void **ret_data, size_t *ret_size, git_object_t *ret_type,
 	git_odb_backend *backend, const git_oid *id)
 {
+	_cleanup_(object_bytes_release) struct object_bytes bytes = {0};
 	struct object_cause cause;
-	struct object_bytes bytes;
+	void *data;
 
 	if (object_store_read(store_of(backend), id, GIT_OBJECT_ANY, &bytes, &cause) < 0)
 		return missing(&cause);
-	*ret_data = bytes.data;
+	data = git_odb_backend_data_alloc(backend, bytes.size + 1);
+	if (!data)
+		return GIT_ERROR;
+	memcpy(data, bytes.data, bytes.size + 1);
+	*ret_data = data;
 	*ret_size = bytes.size;
 	*ret_type = bytes.type;
 	return 0;

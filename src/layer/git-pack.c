@@ -1,49 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer/git-pack.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#include <git2/sys/odb_backend.h>
 
 #include "util/cleanup.h"
 
-/*
- * The parts of an index that are read here, gitformat-pack(5): in version 2 a
- * header of 8 bytes, 256 counts, then the ids; in version 1 256 counts, then
- * offsets of 4 bytes with an id each.
- */
-#define INDEX_MAGIC  "\377tOc"
-#define INDEX_HEADER 8
-#define INDEX_FANOUT 1024
 #define INDEX_SUFFIX ".idx"
 #define PACK_SUFFIX  ".pack"
+#define PACK_MAGIC   "PACK"
 
-/* 1 and the first id in the index; 0 where it has none. */
-static int read_first_id(int fd, git_oid *ret_id)
+struct pack_header {
+	char magic[4];
+	uint32_t version, count;
+};
+
+ssize_t pread_fully(int fd, void *buf, size_t size, uint64_t offset)
 {
-	off_t fanout = INDEX_HEADER, first = INDEX_HEADER + INDEX_FANOUT;
-	uint8_t magic[4], count[4], id[GIT_OID_RAWSZ];
+	size_t done = 0;
 
-	if (pread(fd, magic, sizeof(magic), 0) != sizeof(magic))
-		return -EINVAL;
-	if (memcmp(magic, INDEX_MAGIC, sizeof(magic)) != 0) {
-		fanout = 0;
-		first = INDEX_FANOUT + 4;
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)buf + done, size - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
 	}
-	if (pread(fd, count, sizeof(count), fanout + INDEX_FANOUT - 4) != sizeof(count))
-		return -EINVAL;
-	if (!memcmp(count, "\0\0\0\0", sizeof(count)))
-		return 0;
-	if (pread(fd, id, sizeof(id), first) != sizeof(id))
-		return -EINVAL;
-	git_oid_fromraw(ret_id, id);
-	return 1;
+	return (ssize_t)done;
 }
 
 /* "pack-x.pack" for "pack-x.idx". */
@@ -59,81 +54,109 @@ static char *path_of_pack(const char *index_path)
 	return path;
 }
 
-/* Whether both files can be opened: libgit2 would not say why one cannot. */
-static int probe(const char *index_path, int *ret_index_fd)
+/* 0, or -errno and where there is more to say than that the reason. */
+static int map_index(struct held_pack *pack, int fd, const char **ret_fault)
 {
-	_cleanup_free_ char *pack_path = path_of_pack(index_path);
+	struct stat st;
+	void *map;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret_fault = "its index is cut off";
+	if (st.st_size <= 0)
+		return -EINVAL;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED) {
+		*ret_fault = NULL;
+		return -errno;
+	}
+	pages_add_map(&pack->map, map, (size_t)st.st_size);
+	return pack_index_parse(map, (size_t)st.st_size, &pack->index, ret_fault);
+}
+
+/* Whether the pack is one, and the one that the index is of. */
+static int check_pack(struct held_pack *pack, int fd, const char **ret_fault)
+{
+	uint8_t checksum[PACK_ID_SIZE];
+	struct pack_header header;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret_fault = "it is cut off";
+	if (st.st_size < (off_t)(sizeof(header) + PACK_ID_SIZE))
+		return -EINVAL;
+	pack->end = (uint64_t)st.st_size - PACK_ID_SIZE;
+	n = pread_fully(fd, &header, sizeof(header), 0);
+	if (n == sizeof(header))
+		n = pread_fully(fd, checksum, sizeof(checksum), pack->end);
+	if (n != sizeof(checksum))
+		return n < 0 ? (int)n : -EINVAL;
+	*ret_fault = "it is no pack of version 2";
+	if (memcmp(header.magic, PACK_MAGIC, sizeof(header.magic)) != 0 ||
+		(be32toh(header.version) != 2 && be32toh(header.version) != 3))
+		return -EINVAL;
+	*ret_fault = "its index is of another pack";
+	if (be32toh(header.count) != pack->index.count ||
+		memcmp(checksum, pack->index.pack_checksum, sizeof(checksum)) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+static int hold(struct held_pack *pack, const char **ret_fault)
+{
+	_cleanup_free_ char *pack_path = path_of_pack(pack->index_path);
 	_cleanup_close_ int index_fd = -1, pack_fd = -1;
+	int r;
 
 	if (!pack_path)
 		return -ENOMEM;
-	index_fd = open(index_path, O_RDONLY | O_CLOEXEC);
+	index_fd = open(pack->index_path, O_RDONLY | O_CLOEXEC);
 	if (index_fd < 0)
 		return -errno;
 	pack_fd = open(pack_path, O_RDONLY | O_CLOEXEC);
 	if (pack_fd < 0)
 		return -errno;
-	*ret_index_fd = steal_fd(&index_fd);
-	return 0;
+	r = map_index(pack, index_fd, ret_fault);
+	if (r == 0)
+		r = check_pack(pack, pack_fd, ret_fault);
+	if (r == 0)
+		pack->fd = steal_fd(&pack_fd);
+	return r;
 }
 
-static void say(struct object_cause *cause, const char *path, const char *what)
+static struct held_pack *pack_new(const char *index_path)
 {
-	snprintf(cause->text, sizeof(cause->text), "pack %s: %s", strrchr(path, '/') + 1, what);
-}
+	static atomic_uint numbers;
+	struct held_pack *pack = calloc(1, sizeof(*pack));
 
-static const char *library_message(void)
-{
-	const git_error *error = git_error_last();
-
-	return error ? error->message : "cannot be read";
-}
-
-/* A look-up of an id that is in the index makes libgit2 open both files for good. */
-static void hold(struct held_pack *pack, const git_oid *first, struct object_cause *cause)
-{
-	git_odb_backend *backend;
-
-	if (git_odb_backend_one_pack(&backend, pack->index_path) < 0) {
-		say(cause, pack->index_path, library_message());
-		return;
-	}
-	if (!backend->exists(backend, first)) {
-		say(cause, pack->index_path, library_message());
-		backend->free(backend);
-		return;
-	}
-	pack->backend = backend;
+	if (!pack)
+		return NULL;
+	pack->fd = -1;
+	pack->number = atomic_fetch_add(&numbers, 1);
+	pack->index_path = strdup(index_path);
+	if (pack->index_path)
+		return pack;
+	held_pack_close(pack);
+	return NULL;
 }
 
 int held_pack_open(
 	const char *index_path, struct held_pack **ret_pack, struct object_cause *ret_cause)
 {
-	_cleanup_close_ int index_fd = -1;
-	struct held_pack *pack;
-	git_oid first;
-	int r;
+	struct held_pack *pack = pack_new(index_path);
+	const char *fault = NULL;
+	int r = pack ? hold(pack, &fault) : -ENOMEM;
 
 	ret_cause->text[0] = '\0';
-	r = probe(index_path, &index_fd);
-	if (r == -ENOENT || r == -EMFILE || r == -ENFILE || r == -ENOMEM)
-		return r;
-	pack = calloc(1, sizeof(*pack));
-	if (pack)
-		pack->index_path = strdup(index_path);
-	if (!pack || !pack->index_path) {
+	if (r == -ENOENT || r == -EMFILE || r == -ENFILE || r == -ENOMEM) {
 		held_pack_close(pack);
-		return -ENOMEM;
+		return r;
 	}
-	if (r < 0) {
-		say(ret_cause, index_path, strerror(-r));
-	} else {
-		r = read_first_id(index_fd, &first);
-		if (r > 0)
-			hold(pack, &first, ret_cause);
-		else if (r < 0)
-			say(ret_cause, index_path, "its index is cut off");
-	}
+	if (r < 0)
+		snprintf(ret_cause->text, sizeof(ret_cause->text), "pack %s: %s",
+			strrchr(index_path, '/') + 1, fault ? fault : strerror(-r));
 	*ret_pack = pack;
 	return 0;
 }
@@ -142,8 +165,11 @@ void held_pack_close(struct held_pack *pack)
 {
 	if (!pack)
 		return;
-	if (pack->backend)
-		pack->backend->free(pack->backend);
+	if (pack->map.start) {
+		pages_remove_map(&pack->map);
+		munmap(pack->map.start, pack->map.size);
+	}
+	close_keep_errno(pack->fd);
 	free(pack->index_path);
 	free(pack);
 }

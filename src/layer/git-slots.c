@@ -84,7 +84,8 @@ static bool adopt_locked(struct slot_table *table, struct tree_slot *slot)
 	while (table->slots[table->search]);
 	slot->number = table->search;
 	table->slots[slot->number] = slot;
-	table->count++;
+	if (++table->count > table->peak)
+		table->peak = table->count;
 	insert_locked(table, slot);
 	return true;
 }
@@ -172,8 +173,10 @@ static void remove_locked(struct slot_table *table, struct tree_slot *slot)
 	table->count--;
 }
 
-void slot_unref(struct slot_table *table, struct tree_slot *slot, uint64_t count)
+bool slot_unref(struct slot_table *table, struct tree_slot *slot, uint64_t count)
 {
+	bool is_last;
+
 	mutex_lock(&table->lock);
 	while (slot) {
 		struct tree_slot *parent = slot->parent;
@@ -186,7 +189,11 @@ void slot_unref(struct slot_table *table, struct tree_slot *slot, uint64_t count
 		slot = parent;
 		count = 1;
 	}
+	is_last = table->count == 1 && table->peak >= SLOTS_MANY;
+	if (is_last)
+		table->peak = table->count;
 	mutex_unlock(&table->lock);
+	return is_last;
 }
 
 struct tree_slot *slot_of_node(struct slot_table *table, layer_node_t node)

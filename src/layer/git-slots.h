@@ -38,6 +38,7 @@ struct slot_table {
 	struct tree_slot **buckets guarded_by(lock);
 	uint32_t space guarded_by(lock); /* of slots; as many buckets */
 	uint32_t count guarded_by(lock);
+	uint32_t peak guarded_by(lock);	  /* of the count, since the root was left alone */
 	uint32_t search guarded_by(lock); /* where a free number is looked for */
 };
 
@@ -59,7 +60,10 @@ struct slot_key {
 struct tree_slot *slot_get(struct slot_table *table, const struct slot_key *key);
 
 void slot_ref(struct slot_table *table, struct tree_slot *slot);
-void slot_unref(struct slot_table *table, struct tree_slot *slot, uint64_t count);
+/* True when of SLOTS_MANY directories, or more, that were known at a time the root alone is left.
+ */
+#define SLOTS_MANY 64
+bool slot_unref(struct slot_table *table, struct tree_slot *slot, uint64_t count);
 
 /* The slot of a node that the caller holds. */
 struct tree_slot *slot_of_node(struct slot_table *table, layer_node_t node);

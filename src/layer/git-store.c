@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <git2/sys/odb_backend.h>
-
 #include <git-overlayfs/log.h>
 
+#include "layer/git-hash.h"
 #include "layer/git-loose.h"
 #include "layer/git-pack.h"
+#include "layer/git-unpack.h"
 #include "util/cleanup.h"
 #include "util/lock.h"
 
@@ -29,9 +29,9 @@ struct pack_list {
 };
 
 struct object_store {
-	char **dirs;		 /* immutable after open, as the next two */
-	git_odb_backend **loose; /* one for each directory */
+	char **dirs; /* immutable after open, as the next two */
 	size_t dir_count;
+	struct unpacker *unpacker;
 	_Atomic(struct pack_list *) packs;
 	atomic_size_t last_found; /* objects that are wanted together lie together */
 	struct mutex scan_lock;	  /* one thread at a time looks for new packs */
@@ -39,8 +39,7 @@ struct object_store {
 
 void object_bytes_release(struct object_bytes *bytes)
 {
-	if (bytes->data)
-		git_odb_backend_data_free(bytes->backend, bytes->data);
+	free(bytes->data);
 	bytes->data = NULL;
 }
 
@@ -191,13 +190,10 @@ void object_store_close(struct object_store *store)
 		older = list->older;
 		free(list);
 	}
-	for (size_t i = 0; i < store->dir_count; i++) {
-		if (store->loose[i])
-			store->loose[i]->free(store->loose[i]);
+	for (size_t i = 0; i < store->dir_count; i++)
 		free(store->dirs[i]);
-	}
 	free(store->dirs);
-	free(store->loose);
+	unpacker_free(store->unpacker);
 	mutex_destroy(&store->scan_lock);
 	free(store);
 }
@@ -207,32 +203,19 @@ static void cleanup_storep(struct object_store **store)
 	object_store_close(*store);
 }
 
-static int add_directory(struct object_store *store, const char *path)
-{
-	size_t i = store->dir_count;
-
-	store->dirs[i] = strdup(path);
-	if (!store->dirs[i])
-		return -ENOMEM;
-	store->dir_count++;
-	store->loose[i] = loose_backend_new(path);
-	return store->loose[i] ? 0 : -ENOMEM;
-}
-
 static int add_directories(struct object_store *store, const char *const *object_dirs)
 {
 	size_t count = 0;
-	int r = 0;
 
 	while (object_dirs[count])
 		count++;
 	store->dirs = calloc(count + 1, sizeof(*store->dirs));
-	store->loose = calloc(count + 1, sizeof(*store->loose));
-	if (!store->dirs || !store->loose)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = add_directory(store, object_dirs[i]);
-	return r;
+	for (; store->dirs && store->dir_count < count; store->dir_count++) {
+		store->dirs[store->dir_count] = strdup(object_dirs[store->dir_count]);
+		if (!store->dirs[store->dir_count])
+			return -ENOMEM;
+	}
+	return store->dirs ? 0 : -ENOMEM;
 }
 
 static int pack_error(struct error *err, int code)
@@ -258,8 +241,9 @@ int object_store_open(
 	}
 	mutex_init(&store->scan_lock);
 	atomic_store(&store->packs, none);
+	store->unpacker = unpacker_new();
 	r = add_directories(store, object_dirs);
-	if (r < 0)
+	if (r < 0 || !store->unpacker)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	r = scan(store, none, &is_new);
 	if (r < 0)
@@ -270,14 +254,14 @@ int object_store_open(
 
 /* --- reading --- */
 
-/* One read of one object, tried on one backend after the other. */
+/* One read of one object, tried in one place after the other. */
 struct request {
 	const git_oid *id;
 	git_object_t type;
 	bool wants_size_only;
 	uint64_t size;
 	struct object_bytes bytes;
-	bool is_broken; /* a backend has it, but not whole; `cause` says how */
+	bool is_broken; /* a place has it, but not whole; `cause` says how */
 	struct object_cause *cause;
 };
 
@@ -293,13 +277,14 @@ static bool is_valid(struct request *request, git_object_t type)
 {
 	git_oid actual;
 
-	if (request->type != GIT_OBJECT_ANY && type != request->type) {
+	if (request->type != GIT_OBJECT_ANY && type != request->type &&
+		!(type == GIT_OBJECT_ANY && request->wants_size_only)) {
 		blame(request, "is of another type than its name says");
 		return false;
 	}
 	if (request->wants_size_only)
 		return true;
-	if (git_odb_hash(&actual, request->bytes.data, request->bytes.size, type) < 0 ||
+	if (object_hash(type, request->bytes.data, request->bytes.size, &actual) < 0 ||
 		!git_oid_equal(&actual, request->id)) {
 		blame(request, "is corrupt: its content has another id");
 		return false;
@@ -307,37 +292,58 @@ static bool is_valid(struct request *request, git_object_t type)
 	return true;
 }
 
-/* Whether this backend had it, and intact. */
-static bool try_backend(struct request *request, git_odb_backend *backend)
+/* What a place said: 1, it has the object; 0, it has not; or -errno. Whether it is intact. */
+static bool judge(struct request *request, int found, git_object_t type, const char *fault)
 {
-	git_object_t type = GIT_OBJECT_INVALID;
-	size_t size = 0;
-	int r;
+	char what[160];
 
-	if (request->wants_size_only)
-		r = backend->read_header(&size, &type, backend, request->id);
-	else
-		r = backend->read(&request->bytes.data, &size, &type, backend, request->id);
-	if (r == GIT_ENOTFOUND || r == GIT_PASSTHROUGH)
+	if (found == 0)
 		return false;
-	if (r < 0) {
-		const git_error *error = git_error_last();
-		char what[160];
-
-		snprintf(what, sizeof(what), "cannot be read: %s",
-			error ? error->message : "unknown error");
-		blame(request, what);
-		request->is_broken = true;
-		return false;
-	}
-	request->size = request->bytes.size = size;
-	request->bytes.type = type;
-	request->bytes.backend = backend;
-	if (is_valid(request, type))
+	if (found > 0 && is_valid(request, type))
 		return true;
 	request->is_broken = true;
-	object_bytes_release(&request->bytes);
+	if (found > 0) {
+		object_bytes_release(&request->bytes);
+		return false;
+	}
+	snprintf(what, sizeof(what), "cannot be read: %s", fault);
+	blame(request, what);
 	return false;
+}
+
+static bool try_pack(
+	struct object_store *store, const struct held_pack *pack, struct request *request)
+{
+	const char *fault = "its index is corrupt";
+	git_object_t type = GIT_OBJECT_INVALID;
+	uint64_t offset;
+	int r = pack->fd < 0 ? 0 : pack_index_find(&pack->index, request->id->id, &offset);
+
+	if (r == 0)
+		return false;
+	if (r > 0 && request->wants_size_only) {
+		r = unpack_header(store->unpacker, pack, offset, &type, &request->size, &fault);
+	} else if (r > 0) {
+		r = unpack_object(store->unpacker, pack, offset, &request->bytes, &fault);
+		type = request->bytes.type;
+		request->bytes.is_held = true;
+	}
+	return judge(request, r < 0 ? r : 1, type, fault);
+}
+
+static bool try_loose(const char *objects_dir, struct request *request)
+{
+	git_object_t type = GIT_OBJECT_INVALID;
+	const char *fault;
+	int r;
+
+	if (request->wants_size_only) {
+		r = loose_read_header(objects_dir, request->id, &type, &request->size, &fault);
+	} else {
+		r = loose_read(objects_dir, request->id, &request->bytes, &fault);
+		type = request->bytes.type;
+	}
+	return judge(request, r, type, fault);
 }
 
 static bool try_all(
@@ -348,16 +354,15 @@ static bool try_all(
 	/* Starts where something was found last, and goes round once. */
 	for (size_t i = 0; i < list->count; i++) {
 		size_t at = (hint + i) % list->count;
-		git_odb_backend *backend = list->packs[at]->backend;
 
-		if (!backend || !try_backend(request, backend))
+		if (!try_pack(store, list->packs[at], request))
 			continue;
 		if (at != hint)
 			atomic_store_explicit(&store->last_found, at, memory_order_relaxed);
 		return true;
 	}
 	for (size_t i = 0; i < store->dir_count; i++)
-		if (try_backend(request, store->loose[i]))
+		if (try_loose(store->dirs[i], request))
 			return true;
 	return false;
 }
@@ -367,7 +372,6 @@ static int serve(struct object_store *store, struct request *request)
 	struct pack_list *seen = atomic_load(&store->packs);
 	bool is_new = false;
 
-	git_error_clear();
 	if (try_all(store, seen, request))
 		return 0;
 	/* A gc may have moved it into a new pack, also between our two looks. */
@@ -412,21 +416,29 @@ struct prefix_search {
 	bool has_found;
 };
 
-/* 0 to go on, GIT_EAMBIGUOUS. A backend that fails has nothing to offer. */
-static int search_backend(struct prefix_search *search, git_odb_backend *backend)
+/* Of what one place has. 0 to go on, GIT_EAMBIGUOUS. */
+static int note(struct prefix_search *search, int count, const git_oid *id)
 {
-	git_oid id;
-	int r = backend->exists_prefix(&id, backend, search->prefix, search->length);
-
-	if (r == GIT_EAMBIGUOUS)
-		return r;
-	if (r < 0)
+	if (count == 0)
 		return 0;
-	if (search->has_found && !git_oid_equal(&id, &search->found))
+	if (count > 1 || (search->has_found && !git_oid_equal(id, &search->found)))
 		return GIT_EAMBIGUOUS;
-	search->found = id;
+	search->found = *id;
 	search->has_found = true;
 	return 0;
+}
+
+static int search_pack(struct prefix_search *search, const struct held_pack *pack)
+{
+	const uint8_t *raw = NULL;
+	git_oid id = {{0}};
+	int count = pack->fd < 0 ? 0
+				 : pack_index_find_prefix(
+					   &pack->index, search->prefix->id, search->length, &raw);
+
+	if (raw)
+		git_oid_fromraw(&id, raw);
+	return note(search, count, &id);
 }
 
 int object_store_find_prefix(
@@ -434,13 +446,13 @@ int object_store_find_prefix(
 {
 	const struct pack_list *list = atomic_load(&store->packs);
 	struct prefix_search search = {.prefix = prefix, .length = length};
+	git_oid id;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < list->count; i++)
-		if (list->packs[i]->backend)
-			r = search_backend(&search, list->packs[i]->backend);
+		r = search_pack(&search, list->packs[i]);
 	for (size_t i = 0; r == 0 && i < store->dir_count; i++)
-		r = search_backend(&search, store->loose[i]);
+		r = note(&search, loose_find_prefix(store->dirs[i], prefix, length, &id), &id);
 	if (r < 0)
 		return r;
 	if (!search.has_found)

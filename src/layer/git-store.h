@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The objects of a repository and its alternates, read with libgit2's backends,
- * but not through its git_odb: that one holds a lock while a backend inflates
- * (odb_read_1() of libgit2 1.2 and later), so that two threads never would.
+ * The objects of a repository and its alternates. They are read without libgit2, whose object
+ * database holds a lock while it inflates and maps packs whole (see docs/architecture.md).
  *
- * Packs are opened when the store is, and stay open: pack.c of libgit2 keeps the
- * descriptor of a pack once it has looked into it (mwindow.c closes descriptors
- * only above GIT_OPT_SET_MWINDOW_FILE_LIMIT, which is 0, "no limit") and the index
- * stays mapped. So they can be read after the host's gc has unlinked them. When an
- * object is missing, new packs are looked for once.
+ * Packs are opened when the store is, and stay open. So they can be read after the host's gc has
+ * unlinked them. When an object is missing, new packs are looked for once.
  *
  * Any thread may read. Ids are verified on every read.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include <git2.h>
 
@@ -25,12 +23,12 @@ struct object_cause {
 	char text[256];
 };
 
-/* Bytes that belong to libgit2. */
+/* malloc'ed, with a NUL behind them that does not count. */
 struct object_bytes {
 	void *data;
 	size_t size;
 	git_object_t type;
-	struct git_odb_backend *backend;
+	bool is_held; /* in a pack: it can be read again, whatever the host removes */
 };
 
 /*
@@ -45,7 +43,7 @@ void object_store_close(struct object_store *store); /* NULL is fine */
 /* 0, or -EIO and the cause: missing, corrupt, of another type (GIT_OBJECT_ANY: any will do). */
 int object_store_read(struct object_store *store, const git_oid *id, git_object_t type,
 	struct object_bytes *ret_bytes, struct object_cause *ret_cause);
-void object_bytes_release(struct object_bytes *bytes); /* idempotent; before the store is closed */
+void object_bytes_release(struct object_bytes *bytes); /* idempotent */
 
 /*
  * The id that begins with the `length` digits of `prefix`: 0, GIT_ENOTFOUND or

@@ -135,6 +135,7 @@ int tree_view_parse(
 	const void *bytes, size_t size, struct tree_view *ret_view, const char **ret_fault)
 {
 	struct tree_view view = {.bytes = bytes};
+	uint32_t *shrunk;
 
 	if (size > TREE_SIZE_MAX) {
 		*ret_fault = "a tree of more than a gibibyte";
@@ -158,6 +159,10 @@ int tree_view_parse(
 	sort(&view);
 	drop_duplicates(&view);
 	count_directories(&view);
+	/* There was room for the shortest names. */
+	shrunk = realloc(view.offsets, (view.count + 1) * sizeof(*view.offsets));
+	if (shrunk)
+		view.offsets = shrunk;
 	*ret_view = view;
 	return 0;
 }

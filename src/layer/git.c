@@ -3,44 +3,14 @@
 #include <git-overlayfs/git-layer.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <git2.h>
 
-#include "layer/git-cache.h"
-#include "layer/git-load.h"
-#include "layer/git-rev.h"
-#include "layer/git-slots.h"
-#include "layer/git-store.h"
-#include "layer/inode-hash.h"
+#include "layer/git-internal.h"
 #include "layer/layer-kind.h"
 #include "util/cleanup.h"
-
-#define TREES_KEPT (32u << 20)
-#define BLOBS_KEPT (8u << 20)
-
-/* All members are immutable after open, or have locks of their own. */
-struct git_layer {
-	struct layer base;
-	struct object_store *store;
-	struct object_loader loader;
-	struct object_cache *trees, *blobs;
-	struct slot_table slots;
-	struct tree_slot *root;
-	struct revision revision;
-	int64_t mtime;
-	uint32_t storage_uid, storage_gid;
-};
-
-static struct git_layer *git_layer_of(struct layer *layer)
-{
-	return (struct git_layer *)layer;
-}
 
 /* --- objects --- */
 
@@ -111,178 +81,14 @@ static int enter_node(
 	return r;
 }
 
-static git_oid id_of(const struct tree_entry *entry)
-{
-	git_oid id;
-
-	git_oid_fromraw(&id, entry->id);
-	return id;
-}
-
 static int enter_blob(struct git_layer *self, const char *operation, const struct place *place,
 	struct cached_object **ret_object)
 {
-	const git_oid id = id_of(&place->entry);
+	const git_oid id = git_entry_id(&place->entry);
 	struct object_cause cause = {""};
 	int r = object_cache_get(self->blobs, &id, load_blob, &self->loader, ret_object, &cause);
 
 	return r < 0 ? failed(self, operation, place->slot, place->entry.name, &cause, r) : 0;
-}
-
-/* --- life --- */
-
-static void git_close(struct layer *layer)
-{
-	struct git_layer *self = git_layer_of(layer);
-
-	slot_table_release(&self->slots);
-	object_cache_close(self->trees);
-	object_cache_close(self->blobs);
-	object_store_close(self->store);
-	close_keep_errno(self->loader.scratch_fd);
-	mutex_destroy(&self->loader.large_lock);
-	layer_base_release(layer);
-	free(self);
-}
-
-static int out_of_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-}
-
-/*
- * Owners are given as the container sees them. One that the map does not have gets
- * a storage id that no map has, so that it is shown as the overflow id, and
- * idmap_can_copy() refuses it.
- */
-static uint32_t storage_id(const struct idmap *ids, enum idmap_kind kind, uint32_t container_id)
-{
-	uint32_t id;
-
-	return idmap_to_storage(ids, kind, container_id, &id) < 0 ? (uint32_t)-1 : id;
-}
-
-static int64_t shown_time(const struct layer_config *config, const struct revision *revision)
-{
-	int64_t now = time(NULL), wanted = config->mtime_is_commit ? revision->time : config->mtime;
-
-	/* make and git distrust what is newer than the clock. */
-	return wanted < now ? wanted : now;
-}
-
-/* One component of `subdir`: from the tree *id to the one below it. */
-static int descend(
-	struct git_layer *self, const char *label, const char *name, git_oid *id, struct error *err)
-{
-	struct cached_object *object;
-	struct object_cause cause = {""};
-	struct tree_entry entry;
-	uint32_t index;
-	int r = object_cache_get(self->trees, id, load_tree, &self->loader, &object, &cause);
-
-	if (r < 0)
-		return error_set(err, -r, EXIT_STATUS_SOURCE, "%s: %s", label, cause.text);
-	if (!tree_view_find(&cached_object_content(object)->tree, name, &index)) {
-		r = error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-			"%s: the revision has no directory '%s'", label, name);
-	} else {
-		entry = tree_view_entry(&cached_object_content(object)->tree, index);
-		if (S_ISDIR(entry.mode))
-			*id = id_of(&entry);
-		else
-			r = error_set(err, ENOTDIR, EXIT_STATUS_SOURCE, "%s: '%s' is %s", label,
-				name,
-				S_ISREG(entry.mode)   ? "a file, not a directory"
-				: S_ISLNK(entry.mode) ? "a symlink, not a directory"
-						      : "a submodule; mount its repository");
-	}
-	cached_object_put(object);
-	return r;
-}
-
-/* Goes down `subdir`, and checks that there is a tree at the end. */
-static int find_root(struct git_layer *self, const struct layer_config *config, const char *label,
-	git_oid *ret_tree, struct error *err)
-{
-	_cleanup_free_ char *subdir = strdup(config->subdir ? config->subdir : "");
-	char *rest = subdir, *name;
-	struct object_cause cause = {""};
-	struct cached_object *object;
-	git_oid id = self->revision.tree;
-	int r = 0;
-
-	if (!subdir)
-		return out_of_memory(err);
-	while (r == 0 && (name = strsep(&rest, "/")))
-		if (*name)
-			r = descend(self, label, name, &id, err);
-	if (r < 0)
-		return r == -ENOMEM ? r : error_prefix(err, "subdirectory '%s'", config->subdir);
-	r = object_cache_get(self->trees, &id, load_tree, &self->loader, &object, &cause);
-	if (r < 0)
-		return error_set(err, -r, EXIT_STATUS_SOURCE,
-			"%s: %s; the repository is incomplete (git fsck)", label, cause.text);
-	cached_object_put(object);
-	*ret_tree = id;
-	return 0;
-}
-
-static int open_objects(struct git_layer *self, const struct layer_config *config,
-	const char *label, struct error *err)
-{
-	/* The same for every root: two mounts of a commit agree, whatever its subdir is called. */
-	const uint64_t root_ino = inode_hash_mix(INODE_HASH_SEED) >> 2;
-	git_oid tree;
-	int r = object_store_open(config->object_dirs, &self->store, err);
-
-	if (r < 0)
-		return error_prefix(err, "%s", label);
-	r = revision_resolve(config, label, self->store, &self->revision, err);
-	if (r < 0)
-		return r;
-	self->trees = object_cache_new(TREES_KEPT);
-	self->blobs = object_cache_new(BLOBS_KEPT);
-	if (!self->trees || !self->blobs)
-		return out_of_memory(err);
-	self->loader.store = self->store;
-	r = find_root(self, config, label, &tree, err);
-	if (r < 0)
-		return r;
-	self->root = slot_new_root(&self->slots, &tree, root_ino);
-	return self->root ? 0 : out_of_memory(err);
-}
-
-static int git_open(const struct layer_config *config, struct layer **ret_layer, struct error *err)
-{
-	const char *label = config->name ? config->name : config->git_dir;
-	struct git_layer *self;
-	int r = object_library_init(err);
-
-	if (r < 0)
-		return r;
-	if (!config->git_dir || !config->object_dirs)
-		return error_set(
-			err, EINVAL, EXIT_STATUS_SOURCE, "a git layer without a repository");
-	self = calloc(1, sizeof(*self));
-	if (!self || layer_base_init(&self->base, &git_layer_ops, config, config->rev) < 0) {
-		free(self);
-		return out_of_memory(err);
-	}
-	mutex_init(&self->loader.large_lock);
-	slot_table_init(&self->slots);
-	self->loader.layer = &self->base;
-	self->loader.scratch_fd =
-		config->scratch_fd < 0 ? -1 : fcntl(config->scratch_fd, F_DUPFD_CLOEXEC, 3);
-	self->storage_uid = storage_id(config->ids, IDMAP_UID, config->owner_uid);
-	self->storage_gid = storage_id(config->ids, IDMAP_GID, config->owner_gid);
-	r = open_objects(self, config, label, err);
-	if (r < 0) {
-		git_close(&self->base);
-		return r;
-	}
-	self->mtime = shown_time(config, &self->revision);
-	*ret_layer = &self->base;
-	return 0;
 }
 
 int git_layer_object_id(const struct layer *layer, char ret_hex[GIT_LAYER_ID_SIZE])
@@ -328,7 +134,7 @@ static int git_lookup(
 		*ret_node = slot_entry_node(slot, index);
 		return 0;
 	}
-	id = id_of(&entry);
+	id = git_entry_id(&entry);
 	child = slot_get(&self->slots,
 		&(struct slot_key){slot, index, entry.name, &id, !S_ISDIR(entry.mode)});
 	if (!child)
@@ -341,7 +147,11 @@ static void git_forget(struct layer *layer, layer_node_t node, uint64_t count)
 {
 	struct git_layer *self = git_layer_of(layer);
 
-	slot_unref(&self->slots, slot_of_node(&self->slots, node), count);
+	/* Nobody looks into any directory. */
+	if (slot_unref(&self->slots, slot_of_node(&self->slots, node), count)) {
+		read_ahead_rest(self->ahead);
+		object_cache_empty(self->trees);
+	}
 }
 
 static int git_identify(struct layer *layer, layer_node_t node, struct layer_identity *ret_identity)
@@ -373,6 +183,19 @@ static int git_count_directories(struct layer *layer, layer_node_t node, uint32_
 	return r;
 }
 
+static void note_listing(struct git_layer *self, const struct place *place)
+{
+	const struct tree_slot *slot = place->slot, *parent = slot->parent;
+
+	if (place->object)
+		read_ahead_list(self->ahead, &(struct walk_place){
+						     .object = place->object,
+						     .tree = &slot->tree,
+						     .parent = parent ? &parent->tree : NULL,
+						     .entry = slot->entry,
+					     });
+}
+
 static int git_readdir(
 	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
 {
@@ -387,6 +210,8 @@ static int git_readdir(
 	if (r < 0)
 		return r;
 	view = view_of(&place);
+	if (offset == 0)
+		note_listing(self, &place);
 	for (uint64_t i = offset; i < view->count; i++) {
 		struct tree_entry entry = tree_view_entry(view, (uint32_t)i);
 
@@ -420,9 +245,7 @@ static int git_getattr(
 		return r;
 	ino = place.slot->ino;
 	if (node_is_entry(node)) {
-		const git_oid id = id_of(&place.entry);
-
-		r = object_store_read_size(self->store, &id, GIT_OBJECT_BLOB, &size, &cause);
+		r = load_size(&self->loader, place.object, node_entry(node), &size, &cause);
 		if (r < 0)
 			return failed(self, "getattr", place.slot, place.entry.name, &cause, r);
 		mode = tree_entry_stat_mode(&place.entry);
@@ -497,12 +320,14 @@ static int git_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 		return -EISDIR;
 	if (!S_ISREG(place.entry.mode))
 		return -EINVAL;
+	read_ahead_open(self->ahead, &place.slot->tree, node_entry(node));
 	r = enter_blob(self, "open", &place, &object);
 	if (r < 0)
 		return r;
 	content = cached_object_content(object);
 	*ret_file = (struct layer_file){
 		.fd = content->fd,
+		.is_lasting = content->is_held,
 		.data = content->data,
 		.size = content->size,
 		.release = release_object,
@@ -531,8 +356,8 @@ static int git_statfs(struct layer *layer, struct statvfs *ret_st)
 
 const struct layer_ops git_layer_ops = {
 	.kind = "git",
-	.open = git_open,
-	.close = git_close,
+	.open = git_layer_open,
+	.close = git_layer_close,
 	.root = git_root,
 	.lookup = git_lookup,
 	.forget = git_forget,

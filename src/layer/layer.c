@@ -83,6 +83,36 @@ int layer_lookup(struct layer *layer, layer_node_t parent, const char *name, lay
 	return r;
 }
 
+static int lookup_then_attributes(struct layer *layer, layer_node_t parent, const char *name,
+	layer_node_t *ret_node, struct stat *ret_st)
+{
+	layer_node_t node;
+	int r = layer->ops->lookup(layer, parent, name, &node);
+
+	if (r < 0)
+		return r;
+	r = layer->ops->getattr_with_mapping(layer, node, ID_VIEW_CONTAINER, ret_st);
+	if (r < 0)
+		layer->ops->forget(layer, node, 1);
+	else
+		*ret_node = node;
+	return r;
+}
+
+int layer_lookup_attributes(struct layer *layer, layer_node_t parent, const char *name,
+	layer_node_t *ret_node, struct stat *ret_st)
+{
+	int r = check_name(name);
+
+	if (!r)
+		r = layer->ops->shortcuts.lookup_attributes
+			    ? layer->ops->shortcuts.lookup_attributes(
+				      layer, parent, name, ret_node, ret_st)
+			    : lookup_then_attributes(layer, parent, name, ret_node, ret_st);
+	trace(layer, "lookup with attributes", parent, name, r);
+	return r;
+}
+
 void layer_forget(struct layer *layer, layer_node_t node, uint64_t count)
 {
 	if (count == 0)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/cleanup.h"
+
 static struct stat attributes(struct context *ctx, const char *path, enum id_view view)
 {
 	layer_node_t node = walk(ctx, path);
@@ -81,11 +83,38 @@ static void check_identity(struct context *ctx, const char *path)
 			directories_in(ctx->fixture, path));
 }
 
+/* A look-up that tells the attributes tells what the two calls tell. */
+static void check_lookup(struct context *ctx, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat st = attributes(ctx, path, ID_VIEW_CONTAINER), found;
+	_cleanup_free_ char *above = strndup(path, slash ? (size_t)(slash - path) : 0);
+	layer_node_t dir = walk(ctx, above), node;
+
+	memset(&found, 0xee, sizeof(found));
+	assert_int_equal(
+		layer_lookup_attributes(ctx->layer, dir, slash ? slash + 1 : path, &node, &found),
+		0);
+	assert_int_equal(found.st_mode, st.st_mode);
+	assert_int_equal(found.st_ino, st.st_ino);
+	assert_int_equal(found.st_nlink, st.st_nlink);
+	assert_int_equal(found.st_uid, st.st_uid);
+	assert_int_equal(found.st_gid, st.st_gid);
+	assert_int_equal(found.st_size, st.st_size);
+	assert_int_equal(found.st_dev, 0);
+	layer_forget(ctx->layer, node, 1);
+	assert_int_equal(
+		layer_lookup_attributes(ctx->layer, dir, "no-such-name", &node, &found), -ENOENT);
+	layer_forget(ctx->layer, dir, 1);
+}
+
 static void check_identities(struct context *ctx)
 {
 	check_identity(ctx, "");
 	for (size_t i = 0; i < ctx->fixture->count && i < 100; i++)
 		check_identity(ctx, ctx->fixture->entries[i].path);
+	for (size_t i = 0; i < ctx->fixture->count && i < 100; i++)
+		check_lookup(ctx, ctx->fixture->entries[i].path);
 }
 
 static void identities_and_counts(void **state)

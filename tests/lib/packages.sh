@@ -6,7 +6,7 @@
 packages_apt() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' git python3 libfuse3-dev libgit2-dev \
-		libseccomp-dev libyajl-dev zlib1g-dev libcmocka-dev ;;
+		libseccomp-dev libyajl-dev zlib1g-dev libdeflate-dev nettle-dev libcmocka-dev ;;
 	clang) echo clang ;;
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
@@ -16,6 +16,7 @@ packages_apt() {
 		libcap2-bin util-linux procps ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps stress-ng fio dbench bonnie++ sqlite3 debootstrap \
 		debian-archive-keyring cmake postgresql postgresql-contrib nodejs libcap2-bin ;;
+	bench) echo fuse-overlayfs sqlite3 util-linux make flex bison bc libelf-dev xz-utils xfsprogs linux-source ;;
 	quickstart) echo 'runc|crun' busybox-static sqlite3 ;;
 	esac
 }
@@ -23,7 +24,7 @@ packages_apt() {
 packages_dnf() {
 	case $1 in
 	build) echo gcc meson ninja-build pkgconf-pkg-config git python3 fuse3-devel libgit2-devel libseccomp-devel \
-		yajl-devel zlib-devel libcmocka-devel ;;
+		yajl-devel zlib-devel libdeflate-devel nettle-devel libcmocka-devel ;;
 	clang) echo clang ;;
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
@@ -33,6 +34,7 @@ packages_dnf() {
 		util-linux procps-ng ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps-ng stress-ng fio dbench sqlite cmake postgresql-server \
 		postgresql-contrib nodejs libcap ;;
+	bench) echo fuse-overlayfs sqlite util-linux make flex bison bc elfutils-libelf-devel xz xfsprogs ;;
 	quickstart) echo 'runc|crun' busybox sqlite ;;
 	esac
 }

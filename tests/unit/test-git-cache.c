@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The cache of inflated objects: one load for many, bounds, failures. */
+/* The caches of inflated objects: one load for many, bounds, failures. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "layer/git-bases.h"
 #include "layer/git-cache.h"
+#include "layer/git-slots.h"
 
 struct source {
 	atomic_int loads;
@@ -73,6 +75,47 @@ static void kept_within_the_limit(void **state)
 	cached_object_put(get(cache, 0, &source));
 	assert_int_equal(source.loads, 101);
 	object_cache_close(cache);
+}
+
+static void emptied_but_for_what_is_held(void **state)
+{
+	struct source source = {.size = 1000};
+	struct object_cache *cache = object_cache_new(10000);
+	struct cached_object *held = get(cache, 1, &source);
+
+	for (unsigned i = 2; i < 6; i++)
+		cached_object_put(get(cache, i, &source));
+	object_cache_empty(cache);
+	assert_in_range(object_cache_bytes(cache), 1000, 1999);
+	assert_int_equal(cached_object_content(held)->size, 1000);
+	cached_object_put(held);
+	cached_object_put(get(cache, 1, &source));
+	assert_int_equal(source.loads, 5);
+	object_cache_close(cache);
+}
+
+/* Who gives the last of many directories back is told, who gives back the only one is not. */
+static void the_last_slot_is_told(void **state)
+{
+	struct tree_slot *root, *slots[SLOTS_MANY];
+	const git_oid tree = {{1}};
+	struct slot_table table;
+
+	slot_table_init(&table);
+	root = slot_new_root(&table, &tree, 2);
+	for (int turn = 0; turn < 2; turn++) {
+		for (uint32_t i = 0; i < SLOTS_MANY; i++) {
+			slots[i] = slot_get(&table, &(struct slot_key){root, i, "d", &tree, false});
+			assert_non_null(slots[i]);
+		}
+		for (uint32_t i = 0; i + 1 < SLOTS_MANY; i++)
+			assert_false(slot_unref(&table, slots[i], 1));
+		assert_true(slot_unref(&table, slots[SLOTS_MANY - 1], 1));
+		assert_int_equal(slot_count(&table), 1);
+		slots[0] = slot_get(&table, &(struct slot_key){root, 0, "d", &tree, false});
+		assert_false(slot_unref(&table, slots[0], 1));
+	}
+	slot_table_release(&table);
 }
 
 /* The tree of a directory with a million entries: each name that is looked up needs it. */
@@ -200,15 +243,49 @@ static void one_failure_for_all_who_wait(void **state)
 		assert_int_equal(workers[i].result, -EIO);
 }
 
+static struct base *add_base(struct base_cache *cache, uint64_t offset, size_t size)
+{
+	struct base content = {calloc(1, size), size, 3};
+	struct base *added = base_cache_add(cache, 1, offset, &content);
+
+	assert_non_null(added);
+	return added;
+}
+
+static void bases_are_kept_within_the_limit(void **state)
+{
+	struct base_cache *cache = base_cache_new(10000);
+	struct base *held = add_base(cache, 1, 1000), *large;
+
+	for (uint64_t i = 2; i < 100; i++)
+		base_put(cache, add_base(cache, i, 1000));
+	assert_in_range(base_cache_bytes(cache), 5000, 10000);
+	/* One that is held stays whole, and one that would fill the cache is not kept. */
+	assert_int_equal(held->size, 1000);
+	assert_int_equal(((const char *)held->data)[999], 0);
+	large = add_base(cache, 200, 9000);
+	assert_null(base_cache_get(cache, 1, 200));
+	base_put(cache, large);
+	base_put(cache, held);
+	held = base_cache_get(cache, 1, 99);
+	assert_non_null(held);
+	base_put(cache, held);
+	assert_null(base_cache_get(cache, 2, 99));
+	base_cache_free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kept_within_the_limit),
+		cmocka_unit_test(emptied_but_for_what_is_held),
+		cmocka_unit_test(the_last_slot_is_told),
 		cmocka_unit_test(one_that_is_larger_than_the_limit),
 		cmocka_unit_test(held_objects_stay_and_outlive_the_cache),
 		cmocka_unit_test(a_failure_is_not_remembered),
 		cmocka_unit_test(one_load_for_all_who_ask),
 		cmocka_unit_test(one_failure_for_all_who_wait),
+		cmocka_unit_test(bases_are_kept_within_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,7 +256,7 @@ static const char import[] =
 	"rm -rf repo.git; git init -q --bare -b main repo.git; cd repo.git; { "
 	"printf 'commit refs/heads/main\\ncommitter T <t> 1500000000 +0000\\ndata 0\\n';"
 	"for d in $(seq $n); do for f in $(seq 100); do "
-	"printf 'M 100644 inline %s/%s\\ndata 10\\n%05d%05d\\n' $d $f $d $f; done; done; } |"
+	"printf 'M 100644 inline top/%s/%s\\ndata 10\\n%05d%05d\\n' $d $f $d $f; done; done; } |"
 	"git fast-import --quiet";
 
 static void opening_costs_the_same_for_any_size(void **state)
@@ -269,7 +269,8 @@ static void opening_costs_the_same_for_any_size(void **state)
 	shell("n=200; %s", import);
 	assert_string_equal(shell("git -C repo.git ls-tree -r main | wc -l"), "20000");
 	large = cost_of_opening(repo);
-	if (large.calls > small.calls + 2 || large.bytes > small.bytes + 1024)
+	/* Packs are read in blocks of 16 KiB, and the small one is shorter than that. */
+	if (large.calls > small.calls + 2 || large.bytes > small.bytes + 16384)
 		fail_msg("%lld reads of %lld bytes for 100 files, %lld of %lld for 20,000",
 			small.calls, small.bytes, large.calls, large.bytes);
 }

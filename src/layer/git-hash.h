@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <git2.h>
+
+/* The id that git gives to an object of this type and content. 0 or -errno. */
+int object_hash(git_object_t type, const void *data, size_t size, git_oid *ret_id);
