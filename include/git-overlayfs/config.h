@@ -60,6 +60,9 @@ struct workspace_config {
 	bool is_volatile;
 	bool static_nlink;
 	uint64_t max_size, max_inodes; /* bounds of the upper; 0: none */
+	/* Where it can work; else the other way is taken without a word. */
+	bool passthrough; /* the kernel reads and writes files of the upper itself */
+	bool writeback;	  /* it collects writes before the daemon gets them */
 	enum config_redirect redirect_dir;
 	bool no_acls;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */

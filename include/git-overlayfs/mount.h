@@ -55,6 +55,10 @@ int mount_open_fuse(int *ret_fuse_fd, struct error *err);
 int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *options,
 	int *ret_mount_fd, struct error *err);
 
+/* The same, attached nowhere: it goes with *ret_mount_fd. */
+int mount_fuse_detached(int fuse_fd, const struct fuse_mount_options *options, int *ret_mount_fd,
+	struct error *err);
+
 /* Mounts with the setuid helper fusermount3, which opens /dev/fuse itself. */
 int mount_fusermount(const char *mountpoint, const struct fuse_mount_options *options,
 	int *ret_fuse_fd, struct error *err);

@@ -28,13 +28,12 @@
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/idmap.h>
 #include <git-overlayfs/layer.h>
+#include <git-overlayfs/overlay-file.h>
 
 #define OVERLAY_ROOT_ID	   1u
 #define OVERLAY_LAYERS_MAX 500
 
 struct overlay;
-struct overlay_file;
-struct overlay_dir;
 
 /* Renaming a directory that a lower layer has, as redirect_dir= of the kernel's overlayfs. */
 enum overlay_redirect {
@@ -124,7 +123,8 @@ int overlay_sync(struct overlay *ov);
 /* --- names and nodes --- */
 int overlay_lookup(
 	struct overlay *ov, uint64_t parent, const char *name, struct overlay_entry *ret_entry);
-void overlay_forget(struct overlay *ov, uint64_t node, uint64_t count);
+/* True when no reference of the caller is left. */
+bool overlay_forget(struct overlay *ov, uint64_t node, uint64_t count);
 
 /*
  * The table of nodes can be rebuilt after its process died: `fn` gets every
@@ -153,9 +153,23 @@ enum overlay_set {
 	OVERLAY_SET_SIZE = 1 << 3,
 	OVERLAY_SET_ATIME = 1 << 4, /* st_atim, tv_nsec may be UTIME_NOW */
 	OVERLAY_SET_MTIME = 1 << 5,
+	/* Set-id bits go, as they do when somebody without CAP_FSETID changes the file. */
+	OVERLAY_KILL_SET_ID = 1 << 6,
+	OVERLAY_BY_ROOT = 1 << 7,  /* who may have CAP_FSETID */
+	OVERLAY_BY_CHOWN = 1 << 8, /* certainly; else what sets nothing may be that, too */
+	/*
+	 * The kernel keeps size and mtime of regular files, because it collects what is written:
+	 * mtime moves where it says so. OVERLAY_IS_FLUSH: mtime of an open file, as it kept it.
+	 */
+	OVERLAY_KEPT_TIMES = 1 << 9,
+	OVERLAY_IS_FLUSH = 1 << 10,
 };
 
-/* `set` is a mask of enum overlay_set; values are taken from *st. */
+/*
+ * `set` is a mask of enum overlay_set; values are taken from *st. What sets nothing moves the time
+ * of the last change. With OVERLAY_KILL_SET_ID it is the kernel's word that somebody is about to
+ * write, or chown(2) to nobody.
+ */
 int overlay_setattr(struct overlay *ov, uint64_t node, struct overlay_file *file,
 	const struct stat *st, unsigned set, struct stat *ret_st);
 /* Not terminated; returns the length, at most `size`. */
@@ -203,47 +217,3 @@ int overlay_rmdir(struct overlay *ov, uint64_t parent, const char *name);
  */
 int overlay_rename(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
 	const char *name, uint64_t new_parent, const char *new_name, unsigned flags);
-
-/* --- files --- */
-/* `flags` as open(2). A file opened for writing is copied up here. */
-int overlay_open(struct overlay *ov, uint64_t node, int flags, struct overlay_file **ret_file);
-int overlay_create(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
-	const char *name, mode_t mode, int flags, struct overlay_entry *ret_entry,
-	struct overlay_file **ret_file);
-/* O_TMPFILE: overlay_link() may give it a name. -EOPNOTSUPP where the upper cannot. */
-int overlay_tmpfile(struct overlay *ov, const struct overlay_caller *caller, uint64_t parent,
-	mode_t mode, int flags, struct overlay_entry *ret_entry, struct overlay_file **ret_file);
-void overlay_release(struct overlay *ov, struct overlay_file *file);
-/* From the layer or the upper: a file opened before a copy-up follows it. 0 at the end. */
-ssize_t overlay_read(
-	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset);
-ssize_t overlay_write(
-	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
-/* Of a mapping: nobody writes, so nothing protects, and set-id bits and capabilities stay. */
-ssize_t overlay_write_back(
-	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
-int overlay_fsync(struct overlay *ov, struct overlay_file *file, bool data_only);
-int overlay_fallocate(
-	struct overlay *ov, struct overlay_file *file, int mode, off_t offset, off_t length);
-off_t overlay_lseek(struct overlay *ov, struct overlay_file *file, off_t offset, int whence);
-ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off_t in_offset,
-	struct overlay_file *out, off_t out_offset, size_t size);
-/* True where the content can never change again: a lower file of a read-only overlay. */
-bool overlay_file_is_immutable(const struct overlay_file *file);
-
-/* --- directories --- */
-struct overlay_dirent {
-	const char *name; /* "." and ".." come first */
-	mode_t type;	  /* S_IFREG, S_IFDIR... */
-	uint64_t ino;
-	uint64_t next; /* offset behind this entry */
-};
-/* Non-zero stops before this entry; it is given again for its offset. */
-typedef int (*overlay_emit_fn)(void *ctx, const struct overlay_dirent *entry);
-
-int overlay_opendir(struct overlay *ov, uint64_t node, struct overlay_dir **ret_dir);
-/* Offset 0 starts anew and sees what has changed meanwhile. One thread a handle. */
-int overlay_readdir(struct overlay *ov, struct overlay_dir *dir, uint64_t offset,
-	overlay_emit_fn emit, void *ctx);
-int overlay_fsyncdir(struct overlay *ov, struct overlay_dir *dir, bool data_only);
-void overlay_closedir(struct overlay *ov, struct overlay_dir *dir);

@@ -9,6 +9,7 @@
 #include <git-overlayfs/workspace.h>
 
 #include "command.h"
+#include "printable.h"
 #include "util/cleanup.h"
 
 #define COLUMNS	      6
@@ -38,17 +39,6 @@ static void listing_release(struct listing *listing)
 		for (size_t k = 0; k < COLUMNS; k++)
 			free(listing->rows[i][k]);
 	free(listing->rows);
-}
-
-/* A name may hold what steers a terminal, or ends a line. */
-static char *printable(const char *text, size_t size)
-{
-	char *copy = strndup(text, size);
-
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	return copy;
 }
 
 static int add_row(struct listing *listing, const char *const cells[COLUMNS])

@@ -20,6 +20,7 @@
 
 #include "build-config.h"
 #include "host/mountinfo.h"
+#include "host/passthrough.h"
 #include "host/rights.h"
 #include "mount-request.h"
 #include "util/cleanup.h"
@@ -57,6 +58,29 @@ static void look_at_fuse(struct finding *finding)
 			st.st_mode & 07777);
 	else
 		find(finding, FINDING_OK, "", "/dev/fuse can be opened by everybody");
+}
+
+static void look_at_passthrough(struct finding *finding)
+{
+	struct error err = {0};
+	int r;
+
+	if (!rights_has_admin() || !rights_in_initial_userns()) {
+		find(finding, FINDING_OK, "",
+			"FUSE passthrough is for mounts of root outside of user namespaces; others "
+			"read and write by the daemon");
+		return;
+	}
+	r = passthrough_try(&err);
+	if (r < 0)
+		find(finding, FINDING_WARN,
+			r == -EOPNOTSUPP ? "use Linux 6.9 or later with CONFIG_FUSE_PASSTHROUGH=y"
+			: r == -EPERM	 ? "run it with CAP_SYS_ADMIN on the host"
+					 : "see what is said about fuse",
+			"no FUSE passthrough, data goes through the daemon: %s", err.text);
+	else
+		find(finding, FINDING_OK, "",
+			"the kernel can read and write files of uppers itself");
 }
 
 static void look_at_userns(struct finding *finding)
@@ -235,6 +259,7 @@ static void look_at_mounts(struct finding *finding)
 
 const struct probe doctor_probes[] = {
 	{"fuse", look_at_fuse},
+	{"passthrough", look_at_passthrough},
 	{"user namespaces", look_at_userns},
 	{"idmapped mounts", look_at_idmap},
 	{"landlock", look_at_landlock},

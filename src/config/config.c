@@ -7,6 +7,7 @@
 
 #include <git-overlayfs/log.h>
 
+#include "build-config.h"
 #include "util/cleanup.h"
 
 #define ID_MAX 128
@@ -28,6 +29,7 @@ void config_init(struct workspace_config *config)
 	memset(config, 0, sizeof(*config));
 	idmap_init(&config->ids);
 	config->mtime_is_commit = true;
+	config->passthrough = PASSTHROUGH_DEFAULT;
 	config->suid = config->dev = config->exec = -1;
 }
 

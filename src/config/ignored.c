@@ -58,7 +58,6 @@ static const struct {
 	{"clone_fd", NULL, "about speed"},
 	{"max_idle_threads", NULL, "about speed"},
 	{"max_threads", NULL, "about speed"},
-	{"writeback", NULL, "about speed"},
 	{"fast_ino", NULL, "inode numbers are stable without it"},
 	{"xino", NULL, "inode numbers are stable without it"},
 	{"ino32_t", NULL, "for 32-bit programs of long ago"},

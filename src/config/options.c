@@ -333,6 +333,29 @@ static int set_inodes(struct workspace_config *config, const char *value, struct
 	return 0;
 }
 
+/* auto or off; in numbers fuse-overlayfs's callers say it. */
+static int set_auto(bool *ret, const char *name, const char *value, struct error *err)
+{
+	if (!strcmp(value, "auto") || !strcmp(value, "1"))
+		*ret = true;
+	else if (!strcmp(value, "off") || !strcmp(value, "0"))
+		*ret = false;
+	else
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE, "%s=%s: write %s=auto or off",
+			name, value, name);
+	return 0;
+}
+
+static int set_passthrough(struct workspace_config *config, const char *value, struct error *err)
+{
+	return set_auto(&config->passthrough, "passthrough", value, err);
+}
+
+static int set_writeback(struct workspace_config *config, const char *value, struct error *err)
+{
+	return set_auto(&config->writeback, "writeback", value, err);
+}
+
 static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)
 {
 	static const char *const modes[] = {"kill", "trap", "log", "off"};
@@ -399,6 +422,10 @@ const struct config_option config_options[] = {
 		set_size},
 	{"inodes", "COUNT[K|M|G|T]", "how many files, directories and links the upper may hold",
 		true, set_inodes},
+	{"passthrough", "auto|off", "files of the upper are read and written by the kernel itself",
+		true, set_passthrough},
+	{"writeback", "auto|off", "the kernel collects writes, where it passes none through (off)",
+		true, set_writeback},
 	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,
 		set_seccomp},
 	{"fsname", "NAME", "the source that /proc/mounts shows", false, set_fsname},

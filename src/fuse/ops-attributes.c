@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fuse/ops.h"
+#include "fuse/passthrough.h"
 #include "fuse/wire.h"
 #include "util/cleanup.h"
 
@@ -13,35 +15,59 @@ static struct overlay_file *file_of(struct fuse_file_info *fi)
 	return fi ? (struct overlay_file *)(uintptr_t)fi->fh : NULL;
 }
 
-static void reply_attributes(fuse_req_t req, int r, const struct stat *st)
+static void reply_attributes(fuse_req_t req, fuse_ino_t ino, int r, const struct stat *st)
 {
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, st, VALID_FOREVER);
+		fuse_reply_attr(req, st, passthrough_attr_timeout(request_passthrough(req), ino));
 }
 
 static void reply_statx(fuse_req_t req, fuse_ino_t ino, const struct stat *st)
 {
+	double valid = passthrough_attr_timeout(request_passthrough(req), ino);
 	struct timespec btime;
 	int r = overlay_get_btime(request_overlay(req), ino, &btime);
 
 	if (r < 0 && r != -ENODATA)
 		fuse_reply_err(req, -r);
 	else
-		wire_reply_statx(req, st, r == 0 ? &btime : NULL, (uint64_t)VALID_FOREVER);
+		wire_reply_statx(req, st, r == 0 ? &btime : NULL, (uint64_t)valid);
+}
+
+/*
+ * Where the kernel collects writes it asks for the attributes before it takes one, if it has none
+ * that are valid, and names the file; whoever stats names none. So this is where a write can be
+ * refused at once.
+ */
+static int refuse_write(fuse_req_t req)
+{
+	const struct wire_request *request = wire_current();
+
+	if (!request_has_writeback(req) || !request->has_file)
+		return 0;
+	return overlay_refuse_write(
+		request_overlay(req), (struct overlay_file *)(uintptr_t)request->file);
 }
 
 /* libfuse 3.14 passes no handle with GETATTR; newer ones may. */
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct overlay *ov = request_overlay(req);
+	struct fuse_session *fuse = request_fuse(req);
+	bool refuses = request_has_writeback(req) && overlay_refuses_writes(ov, ino);
 	struct stat st;
-	int r = overlay_getattr(request_overlay(req), ino, file_of(fi), &st);
+	int r = refuse_write(req);
 
+	if (r == 0)
+		r = overlay_getattr(ov, ino, file_of(fi), &st);
 	if (r == 0 && wire_current()->is_statx)
 		reply_statx(req, ino, &st);
 	else
-		reply_attributes(req, r, &st);
+		reply_attributes(req, ino, r, &st);
+	/* So that the next write asks again. */
+	if (refuses)
+		(void)fuse_lowlevel_notify_inval_inode(fuse, ino, -1, 0);
 }
 
 static void take_time(struct timespec *ts, int to_set, int is_now)
@@ -71,20 +97,36 @@ static unsigned translate_set(int to_set)
 	return set;
 }
 
+/* Where the kernel keeps size and times of files. */
+static unsigned set_by_keeper(unsigned set)
+{
+	const struct wire_request *request = wire_current();
+
+	if (set == 0 && request->has_ctime)
+		return OVERLAY_KEPT_TIMES | OVERLAY_BY_CHOWN;
+	if (set == OVERLAY_SET_MTIME && request->has_file)
+		return OVERLAY_KEPT_TIMES | OVERLAY_IS_FLUSH;
+	return OVERLAY_KEPT_TIMES;
+}
+
 static void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
+	unsigned set = translate_set(to_set);
 	struct stat result;
 	int r;
 
+	if (request_has_writeback(req))
+		set |= set_by_keeper(set);
+	if (wire_current()->kills_set_id)
+		set |= OVERLAY_KILL_SET_ID | (fuse_req_ctx(req)->uid == 0 ? OVERLAY_BY_ROOT : 0);
 	take_time(&st->st_atim, to_set, FUSE_SET_ATTR_ATIME_NOW);
 	take_time(&st->st_mtim, to_set, FUSE_SET_ATTR_MTIME_NOW);
-	r = overlay_setattr(
-		request_overlay(req), ino, file_of(fi), st, translate_set(to_set), &result);
+	r = overlay_setattr(request_overlay(req), ino, file_of(fi), st, set, &result);
 	/* Some of it may have been done: what the kernel has is to be asked for again. */
 	if (r < 0)
 		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
-	reply_attributes(req, r, &result);
+	reply_attributes(req, ino, r, &result);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -124,10 +166,14 @@ static void reply_xattr(fuse_req_t req, ssize_t n, const void *buf, size_t size)
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	_cleanup_free_ char *buf = malloc(size ? size : 1);
+	ssize_t n = -ENOMEM;
 
-	reply_xattr(req,
-		buf ? overlay_getxattr(request_overlay(req), ino, name, buf, size) : -ENOMEM, buf,
-		size);
+	if (buf)
+		n = overlay_getxattr(request_overlay(req), ino, name, buf, size);
+	if (n == -ENODATA && !request_session(req)->has_selinux &&
+		strcmp(name, "security.selinux") == 0)
+		n = -EOPNOTSUPP;
+	reply_xattr(req, n, buf, size);
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)

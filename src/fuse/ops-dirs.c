@@ -7,37 +7,25 @@
 #include "fuse/ops.h"
 #include "util/cleanup.h"
 
-static struct overlay_dir *dir_of(const struct fuse_file_info *fi)
-{
-	return (struct overlay_dir *)(uintptr_t)fi->fh;
-}
-
+/*
+ * A listing needs no handle, so the kernel is told not to ask for one: it opens directories by
+ * itself then, and keeps their listings until it changes them itself. Without a request nothing is
+ * wrong either (before 5.1).
+ */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct overlay_dir *dir;
-	int r = overlay_opendir(request_overlay(req), ino, &dir);
-
-	if (r < 0) {
-		fuse_reply_err(req, -r);
+	if (request_session(req)->opens_no_directories) {
+		fuse_reply_err(req, ENOSYS);
 		return;
 	}
-	fi->fh = (uintptr_t)dir;
-	/* The kernel keeps the listing until it changes the directory itself. */
 	fi->cache_readdir = 1;
 	fi->keep_cache = 1;
-	if (fuse_reply_open(req, fi) == -ENOENT)
-		overlay_closedir(request_overlay(req), dir);
-}
-
-static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	overlay_closedir(request_overlay(req), dir_of(fi));
-	fuse_reply_err(req, 0);
+	fuse_reply_open(req, fi);
 }
 
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
-	reply_result(req, overlay_fsyncdir(request_overlay(req), dir_of(fi), data_only));
+	reply_result(req, overlay_fsyncdir(request_overlay(req), ino, data_only));
 }
 
 /* A reply that is being filled. */
@@ -91,17 +79,17 @@ static int add_plus(void *ctx, const struct overlay_dirent *entry)
 	 * without a node: who asks for it by name gets the error.
 	 */
 	if (r == 0)
-		entry_to_param(&found, &param);
+		entry_to_param(l->req, &found, &param);
 	l->used += add_entry(l, entry, &param);
 	return 0;
 }
 
-static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-	struct fuse_file_info *fi, overlay_emit_fn add)
+static void reply_listing(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, overlay_emit_fn add)
 {
 	_cleanup_free_ char *buf = malloc(size);
 	struct listing l = {.req = req, .parent = ino, .buf = buf, .size = size};
-	int r = buf ? overlay_readdir(request_overlay(req), dir_of(fi), (uint64_t)offset, add, &l)
+	int r = buf ? overlay_readdir(request_overlay(req), ino, (uint64_t)offset, add, &l)
 		    : -ENOMEM;
 
 	if (r < 0)
@@ -113,19 +101,18 @@ static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 static void op_readdir(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	reply_listing(req, ino, size, offset, fi, add_plain);
+	reply_listing(req, ino, size, offset, add_plain);
 }
 
 static void op_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	reply_listing(req, ino, size, offset, fi, add_plus);
+	reply_listing(req, ino, size, offset, add_plus);
 }
 
 void ops_add_dirs(struct fuse_lowlevel_ops *ops)
 {
 	ops->opendir = op_opendir;
-	ops->releasedir = op_releasedir;
 	ops->fsyncdir = op_fsyncdir;
 	ops->readdir = op_readdir;
 	ops->readdirplus = op_readdirplus;

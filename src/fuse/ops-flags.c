@@ -54,6 +54,15 @@ static int set(struct overlay *ov, fuse_ino_t ino, unsigned command, const void 
 	return size < sizeof(struct fsxattr) ? -EINVAL : overlay_set_fsxattr(ov, ino, value);
 }
 
+static void change_flags(fuse_req_t req, fuse_ino_t ino, int r)
+{
+	/* Who has it open already and writes is to be refused: see op_getattr(). */
+	if (r == 0 && request_has_writeback(req) &&
+		overlay_refuses_writes(request_overlay(req), ino))
+		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
+	reply_value(req, r, NULL, 0);
+}
+
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void *arg,
 	struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
@@ -69,8 +78,7 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void *arg
 		break;
 	case FS_IOC_SETFLAGS:
 	case FS_IOC_FSSETXATTR:
-		reply_value(
-			req, set(request_overlay(req), ino, command, arg, in, in_size), NULL, 0);
+		change_flags(req, ino, set(request_overlay(req), ino, command, arg, in, in_size));
 		break;
 	default:
 		fuse_reply_err(req, ENOTTY);

@@ -4,14 +4,19 @@
 #include <stdio.h> /* RENAME_EXCHANGE */
 
 #include "fuse/ops.h"
+#include "fuse/passthrough.h"
 
-void entry_to_param(const struct overlay_entry *entry, struct fuse_entry_param *ret_param)
+void entry_to_param(
+	fuse_req_t req, const struct overlay_entry *entry, struct fuse_entry_param *ret_param)
 {
 	*ret_param = (struct fuse_entry_param){
 		.ino = entry->node,
 		.generation = entry->generation,
 		.attr = entry->st,
-		.attr_timeout = entry->is_unreadable ? 0 : VALID_FOREVER,
+		.attr_timeout =
+			entry->is_unreadable
+				? 0
+				: passthrough_attr_timeout(request_passthrough(req), entry->node),
 		.entry_timeout = VALID_FOREVER,
 	};
 }
@@ -29,10 +34,10 @@ void reply_entry(fuse_req_t req, int r, const struct overlay_entry *entry)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	entry_to_param(entry, &param);
+	entry_to_param(req, entry, &param);
 	/* An interrupted request never learns of its reference. */
 	if (fuse_reply_entry(req, &param) == -ENOENT)
-		overlay_forget(request_overlay(req), entry->node, 1);
+		passthrough_forget(request_passthrough(req), request_overlay(req), entry->node, 1);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -52,14 +57,15 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	overlay_forget(request_overlay(req), ino, nlookup);
+	passthrough_forget(request_passthrough(req), request_overlay(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		overlay_forget(request_overlay(req), forgets[i].ino, forgets[i].nlookup);
+		passthrough_forget(request_passthrough(req), request_overlay(req), forgets[i].ino,
+			forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 
 #include <git-overlayfs/session.h>
+
+#include "fuse/loop.h"
 
 /*
  * How long the kernel may believe what it was told: for ever. Nothing changes but by requests
@@ -15,17 +18,46 @@
 struct session {
 	struct overlay *overlay;
 	struct fuse_session *fuse;
-	unsigned threads;
+	const struct session_backing *backing; /* borrowed; NULL: none */
+	struct passthrough *passthrough;
+	struct loop loop;
+	bool wants_writeback;
+	bool has_selinux;
+	bool has_writeback; /* from INIT on: the kernel collects writes, and owns size and times */
+	bool opens_no_directories;	   /* from INIT on: the kernel can do without OPENDIR */
+	struct session_counters *counters; /* borrowed, or own_counters */
+	struct session_counters own_counters;
 };
+
+static inline struct session *request_session(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
 
 static inline struct overlay *request_overlay(fuse_req_t req)
 {
-	return ((struct session *)fuse_req_userdata(req))->overlay;
+	return request_session(req)->overlay;
+}
+
+static inline struct passthrough *request_passthrough(fuse_req_t req)
+{
+	return ((struct session *)fuse_req_userdata(req))->passthrough;
+}
+
+static inline struct session_counters *request_counters(fuse_req_t req)
+{
+	return request_session(req)->counters;
+}
+
+/* Whether the kernel collects writes, and owns size and times of files. */
+static inline bool request_has_writeback(fuse_req_t req)
+{
+	return request_session(req)->has_writeback;
 }
 
 static inline struct fuse_session *request_fuse(fuse_req_t req)
 {
-	return ((struct session *)fuse_req_userdata(req))->fuse;
+	return request_session(req)->fuse;
 }
 
 static inline struct overlay_caller request_caller(fuse_req_t req)
@@ -36,7 +68,8 @@ static inline struct overlay_caller request_caller(fuse_req_t req)
 		.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .umask = ctx->umask};
 }
 
-void entry_to_param(const struct overlay_entry *entry, struct fuse_entry_param *ret_param);
+void entry_to_param(
+	fuse_req_t req, const struct overlay_entry *entry, struct fuse_entry_param *ret_param);
 /* `r` 0: the entry; else the error. */
 void reply_entry(fuse_req_t req, int r, const struct overlay_entry *entry);
 /* `r` 0 or -errno. */

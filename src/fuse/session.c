@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <git-overlayfs/session.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "fuse/loop.h"
+#include "fuse/near.h"
 #include "fuse/ops.h"
+#include "fuse/passthrough.h"
 #include "fuse/wire.h"
 #include "util/cleanup.h"
 
-/* More only wake each other across processors: a wake-up costs ten times the work. */
+/* More at once only wake each other across processors. */
 #define THREADS_MAX 4
 
 static void want(struct fuse_conn_info *conn, unsigned caps)
@@ -21,8 +23,9 @@ static void want(struct fuse_conn_info *conn, unsigned caps)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	const struct session *session = userdata;
+	struct session *session = userdata;
 
+	session->opens_no_directories = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	/* The umask does not count where a default ACL rules: we apply it. */
 	want(conn, FUSE_CAP_DONT_MASK);
 	if (overlay_has_acls(session->overlay))
@@ -33,7 +36,12 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 #endif
 	want(conn, FUSE_CAP_CACHE_SYMLINKS);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
-	want(conn, FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+	/*
+	 * Always with attributes: who lists a directory mostly wants them, and a look-up of each
+	 * name costs ten times as much. By itself the kernel asks for them in the first part only.
+	 */
+	want(conn, FUSE_CAP_READDIRPLUS);
+	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	/* Copying through a pipe gains nothing here, and costs pipes. */
 	conn->want &=
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
@@ -43,6 +51,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 */
 	conn->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
 	conn->time_gran = 1;
+	if (session->wants_writeback && !wire_has_passthrough())
+		want(conn, FUSE_CAP_WRITEBACK_CACHE);
+	session->has_writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	atomic_store(&session->counters->has_writeback, session->has_writeback);
 }
 
 static void fill_ops(struct fuse_lowlevel_ops *ops)
@@ -75,67 +87,55 @@ int session_new(
 	if (!session)
 		return error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "session");
 	session->overlay = config->overlay;
-	session->threads = choose_threads(config->threads);
 	fill_ops(&ops);
+	session->backing = config->backing;
+	session->wants_writeback = config->writeback;
+	session->has_selinux = config->has_selinux;
+	session->counters = config->counters ? config->counters : &session->own_counters;
+	session->passthrough = passthrough_new(config->backing, session->counters);
 	session->fuse = fuse_session_new(&args, &ops, sizeof(ops), session);
 	fuse_opt_free_args(&args);
-	if (!session->fuse) {
-		free(session);
+	if (!session->fuse || !session->passthrough) {
+		session_free(session);
 		return error_set(err, EIO, EXIT_STATUS_FAILED, "libfuse refused the session");
 	}
+	loop_init(&session->loop, session->fuse, choose_threads(config->threads));
 	*ret_session = session;
 	return 0;
 }
 
-int session_preload(struct error *err)
-{
-	/* pthread_cancel(3) loads it at the end of the loop. Kept for the life of the process. */
-	if (!dlopen("libgcc_s.so.1", RTLD_NOW))
-		return error_set(err, ENOENT, EXIT_STATUS_MACHINE,
-			"libgcc_s.so.1 cannot be loaded; install libgcc-s1 (Debian) or libgcc");
-	return 0;
-}
-
-static int loop(struct session *session)
-{
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int r;
-
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_max_threads(config, session->threads);
-	/* A thread that has been started stays: starting one costs more than an idle one. */
-	fuse_loop_cfg_set_idle_threads(config, session->threads);
-	r = fuse_session_loop_mt(session->fuse, config);
-	fuse_loop_cfg_destroy(config);
-	/* Positive is the signal that ended it: a wished end. */
-	return r < 0 ? r : 0;
-}
-
 int session_serve(struct session *session, int fuse_fd, struct error *err)
 {
-	int r = wire_connect(session->fuse, fuse_fd);
+	int r = wire_connect(
+		session->fuse, fuse_fd, session->backing ? session->backing->stack_depth : 0);
 
 	if (r < 0) {
 		close_keep_errno(fuse_fd);
 		return error_set(err, EIO, EXIT_STATUS_FAILED, "libfuse refused the descriptor");
 	}
-	r = loop(session);
+	r = loop_run(&session->loop);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "serving requests");
 	return 0;
 }
 
+int session_processor(void)
+{
+	return near_current_cpu();
+}
+
 void session_stop(struct session *session)
 {
-	fuse_session_exit(session->fuse);
+	loop_stop(&session->loop);
 }
 
 void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	fuse_session_destroy(session->fuse);
+	loop_destroy(&session->loop);
+	if (session->fuse)
+		fuse_session_destroy(session->fuse);
+	passthrough_free(session->passthrough);
 	free(session);
 }

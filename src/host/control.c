@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define CONTROL_VERSION 0x676f7631u /* "gov1" */
 #define FDS_MAX		4	    /* received at most, so that strays can be closed */
@@ -94,18 +94,10 @@ int control_send_failed(int fd, const struct error *failure, struct error *err)
 	return send_packet(fd, &packet, -1, err);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int wait_readable(int fd, int timeout_ms)
 {
 	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 
 	for (;;) {
 		int n = poll(&pollfd, 1, timeout_ms);
@@ -119,7 +111,7 @@ static int wait_readable(int fd, int timeout_ms)
 			return -errno;
 		if (timeout_ms < 0)
 			continue;
-		left = end - now_ms();
+		left = end - clock_now_ms();
 		timeout_ms = left > 0 ? (int)left : 0;
 	}
 }

@@ -220,12 +220,11 @@ static int open_context(struct error *err)
 	}
 }
 
-int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *options,
-	int *ret_mount_fd, struct error *err)
+int mount_fuse_detached(
+	int fuse_fd, const struct fuse_mount_options *options, int *ret_mount_fd, struct error *err)
 {
 	_cleanup_close_ int context = open_context(err);
-	_cleanup_close_ int mount_fd = -1;
-	int r;
+	int mount_fd, r;
 
 	if (context < 0)
 		return context;
@@ -235,6 +234,18 @@ int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *opti
 	mount_fd = fsmount(context, FSMOUNT_CLOEXEC, mount_attributes(options));
 	if (mount_fd < 0)
 		return context_error(context, errno, "fsmount", err);
+	*ret_mount_fd = mount_fd;
+	return 0;
+}
+
+int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *options,
+	int *ret_mount_fd, struct error *err)
+{
+	_cleanup_close_ int mount_fd = -1;
+	int r = mount_fuse_detached(fuse_fd, options, &mount_fd, err);
+
+	if (r < 0)
+		return r;
 	if (move_mount(mount_fd, "", target_fd, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,

@@ -103,7 +103,8 @@ int mount_wait_ready(int mount_fd, int timeout_ms, struct error *err)
 	}
 	if (TEMP_FAILURE_RETRY(read(pipe_fd, &code, 1)) != 1)
 		code = EIO;
-	end_child(pid);
+	/* It has said all, or is gone: nothing holds it up any more. */
+	TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 	if (code == ENOTCONN || code == ECONNABORTED)
 		return error_set(err, code, EXIT_STATUS_FAILED,
 			"the daemon ended before the mount answered");

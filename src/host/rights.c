@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +21,16 @@ bool rights_has_admin(void)
 	struct __user_cap_data_struct data[2];
 
 	return get(data) == 0 && (data[0].effective & (1u << CAP_SYS_ADMIN));
+}
+
+/* PROC_USER_INIT_INO: fixed since 3.8, and named in uapi headers since 6.18. */
+#define INITIAL_USERNS 0xEFFFFFFDu
+
+bool rights_in_initial_userns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USERNS;
 }
 
 int rights_keep_to_clean(bool unmount)

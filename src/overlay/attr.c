@@ -2,11 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "overlay/call.h"
 #include "overlay/copyup.h"
 #include "overlay/file.h"
+#include "overlay/heritage.h"
 #include "overlay/lookup.h"
+#include "overlay/privileges.h"
 #include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
@@ -77,6 +80,12 @@ struct change {
 	uint32_t uid, gid; /* storage ids, -1: stays */
 };
 
+/* What it does to the values that *st names. */
+static unsigned values_of(const struct change *c)
+{
+	return c->set & (OVERLAY_SET_MTIME * 2u - 1);
+}
+
 static int translate_ids(struct change *c)
 {
 	int r = 0;
@@ -102,15 +111,36 @@ static int truncate_counted(struct overlay *ov, int fd, off_t size)
 	return r;
 }
 
+/* mtime comes with the new size; where it does not, the kernel does not see it move. */
+static int truncate_unseen(const struct change *c, int fd)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+	int r = call_fstat(fd, &st);
+
+	if (r == 0)
+		r = truncate_counted(c->ov, fd, c->st->st_size);
+	if (r < 0 || c->set & OVERLAY_SET_MTIME)
+		return r;
+	times[1] = st.st_mtim;
+	return call_utimens(fd, times);
+}
+
 static int change_size(struct change *c)
 {
-	_cleanup_close_ int fd = -1;
-	int r, open_fd = c->file ? overlay_file_write_fd(c->file) : -1;
+	_cleanup_close_ int opened = -1;
+	int r = 0, fd = c->file ? overlay_file_write_fd(c->file) : -1;
 
-	if (open_fd >= 0)
-		return truncate_counted(c->ov, open_fd, c->st->st_size);
-	r = upper_open(c->ov, c->node, O_WRONLY | O_NONBLOCK, &fd);
-	return r < 0 ? r : truncate_counted(c->ov, fd, c->st->st_size);
+	if (fd < 0) {
+		r = upper_open(c->ov, c->node, O_WRONLY | O_NONBLOCK, &opened);
+		fd = opened;
+	}
+	if (r == 0)
+		r = c->set & OVERLAY_KEPT_TIMES ? truncate_unseen(c, fd)
+						: truncate_counted(c->ov, fd, c->st->st_size);
+	if (r == 0 && c->set & OVERLAY_KILL_SET_ID)
+		r = privileges_kill(c->node, fd);
+	return r < 0 ? r : 0;
 }
 
 static int change_times(struct change *c, int fd)
@@ -125,8 +155,28 @@ static int change_times(struct change *c, int fd)
 }
 
 /*
+ * The kernel does not say why. A write by root takes set-id bits away only with a capability, which
+ * has gone just before, and then they stay. Set-group-id without group execution is nothing
+ * to chown(2) to nobody, so where it is alone somebody writes who is not in the group.
+ */
+static mode_t doomed_bits(const struct change *c, mode_t mode)
+{
+	struct node_use *use = node_use(c->node);
+	bool lost = atomic_exchange(&use->lost_capability, false);
+	bool writes = !(c->set & OVERLAY_BY_CHOWN) && atomic_load(&use->write_opens) > 0;
+
+	if (!(c->set & OVERLAY_KILL_SET_ID) || S_ISDIR(mode))
+		return 0;
+	if (c->set & OVERLAY_BY_ROOT)
+		return lost && writes ? 0 : privileges_doomed(mode);
+	if (writes && !lost && (mode & (S_ISUID | S_ISGID)) == S_ISGID)
+		return S_ISGID;
+	return privileges_doomed(mode);
+}
+
+/*
  * A request that sets nothing moves the time of the last change: chown(2) to nobody, or a write
- * that took a capability away. A real chown would clear set-id bits.
+ * that takes privileges away. A real chown would clear set-id bits whoever asks.
  */
 static int change_nothing(const struct change *c, int fd)
 {
@@ -136,44 +186,85 @@ static int change_nothing(const struct change *c, int fd)
 	if (S_ISLNK(c->node->type))
 		return call_chown(fd, (uint32_t)-1, (uint32_t)-1);
 	r = call_fstat(fd, &st);
-	return r < 0 ? r : call_chmod(fd, st.st_mode & 07777);
+	return r < 0 ? r : call_chmod(fd, st.st_mode & 07777 & ~doomed_bits(c, st.st_mode));
+}
+
+static int change_mode(const struct change *c, int fd)
+{
+	int r;
+
+	privileges_change(c->node);
+	r = call_chmod(fd, c->st->st_mode & 07777);
+	privileges_change(c->node);
+	return r;
 }
 
 /* Size, owner, mode, times: each step would change what a later one sets. */
 static int apply(struct change *c)
 {
-	_cleanup_close_ int fd = -1;
+	struct upper_loan loan = {.fd = -1};
+	unsigned values = values_of(c);
 	int r = 0;
 
-	if (c->set & OVERLAY_SET_SIZE)
+	if (values & OVERLAY_SET_SIZE)
 		r = change_size(c);
-	if (r == 0 && c->set != OVERLAY_SET_SIZE)
-		r = upper_open(c->ov, c->node, O_PATH, &fd);
-	if (r == 0 && !c->set)
-		r = change_nothing(c, fd);
+	if (r == 0 && values != OVERLAY_SET_SIZE)
+		r = upper_borrow(c->ov, c->node, &loan);
+	if (r == 0 && !values)
+		r = change_nothing(c, loan.fd);
 	if (r == 0 && (c->uid != (uint32_t)-1 || c->gid != (uint32_t)-1))
-		r = call_chown(fd, c->uid, c->gid);
+		r = call_chown(loan.fd, c->uid, c->gid);
 	if (r == 0 && c->set & OVERLAY_SET_MODE)
-		r = call_chmod(fd, c->st->st_mode & 07777);
+		r = change_mode(c, loan.fd);
 	if (r == 0 && c->set & (OVERLAY_SET_ATIME | OVERLAY_SET_MTIME))
-		r = change_times(c, fd);
+		r = change_times(c, loan.fd);
+	upper_give_back(c->ov, &loan);
 	return r;
+}
+
+/* Who keeps mtime says which time it is. */
+static bool is_now(const struct change *c, const struct timespec *ts)
+{
+	struct timespec now;
+
+	if (ts->tv_nsec == UTIME_NOW || !(c->set & OVERLAY_KEPT_TIMES))
+		return ts->tv_nsec == UTIME_NOW;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec - ts->tv_sec <= 1 && ts->tv_sec <= now.tv_sec;
 }
 
 /* Two times of now are a touch, which an append-only file takes. */
 static bool is_touch(const struct change *c)
 {
-	return c->set == (OVERLAY_SET_ATIME | OVERLAY_SET_MTIME) &&
-	       c->st->st_atim.tv_nsec == UTIME_NOW && c->st->st_mtim.tv_nsec == UTIME_NOW;
+	return values_of(c) == (OVERLAY_SET_ATIME | OVERLAY_SET_MTIME) &&
+	       c->st->st_atim.tv_nsec == UTIME_NOW && is_now(c, &c->st->st_mtim);
+}
+
+/*
+ * The kernel tells mtime of a file whose ctime alone has moved, too: that is no change, no
+ * reason to copy it up, and nothing that may fail: whoever closes the file would be told.
+ */
+static bool is_known(const struct change *c, struct stat *ret_st)
+{
+	const struct timespec *told = &c->st->st_mtim;
+	struct stat st;
+
+	if (!(c->set & OVERLAY_KEPT_TIMES) || values_of(c) != OVERLAY_SET_MTIME ||
+		!S_ISREG(c->node->type) || node_attributes(c->ov, c->node, &st) < 0 ||
+		st.st_mtim.tv_sec != told->tv_sec || st.st_mtim.tv_nsec != told->tv_nsec)
+		return false;
+	*ret_st = st;
+	return true;
 }
 
 static int check_change(const struct change *c)
 {
-	int r;
+	int r = 0;
 
 	if (c->ov->upper_fd < 0)
 		return -EROFS;
-	r = c->set ? protect_check(c->ov, c->node, is_touch(c) ? FS_IMMUTABLE_FL : PROTECT_ALL) : 0;
+	if (values_of(c) && !(c->set & OVERLAY_IS_FLUSH))
+		r = protect_check(c->ov, c->node, is_touch(c) ? FS_IMMUTABLE_FL : PROTECT_ALL);
 	if (r < 0 || !(c->set & OVERLAY_SET_SIZE))
 		return r;
 	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;
@@ -188,28 +279,39 @@ static int apply_locked(struct change *c)
 	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
 	int r = node_is_dir(c->node) ? dir_hold(c->ov, c->node, true, &hold) : 0;
 
-	return r < 0 ? r : apply(c);
+	if (r < 0)
+		return r;
+	r = apply(c);
+	heritage_forget(c->node);
+	return r;
+}
+
+static int change(struct change *c, struct stat *ret_st)
+{
+	uint64_t size = c->set & OVERLAY_SET_SIZE ? (uint64_t)c->st->st_size : COPYUP_ALL;
+	int r = translate_ids(c);
+
+	if (r == 0)
+		r = copyup_node(c->ov, c->node, size);
+	if (r == 0)
+		r = apply_locked(c);
+	return r < 0 ? r : node_attributes(c->ov, c->node, ret_st);
 }
 
 int overlay_setattr(struct overlay *ov, uint64_t id, struct overlay_file *file,
 	const struct stat *st, unsigned set, struct stat *ret_st)
 {
 	struct change c = {.ov = ov, .file = file, .st = st, .set = set};
-	uint64_t size = set & OVERLAY_SET_SIZE ? (uint64_t)st->st_size : COPYUP_ALL;
 	int r;
 
 	c.node = node_get(ov, id);
 	if (!c.node)
 		return -ESTALE;
 	r = check_change(&c);
-	if (r == 0)
-		r = translate_ids(&c);
-	if (r == 0)
-		r = copyup_node(ov, c.node, size);
-	if (r == 0)
-		r = apply_locked(&c);
-	if (r == 0)
-		r = node_attributes(ov, c.node, ret_st);
+	if ((r == 0 || r == -EPERM) && is_known(&c, ret_st))
+		r = 0;
+	else if (r == 0)
+		r = change(&c, ret_st);
 	node_put(ov, c.node);
 	return r;
 }

@@ -93,6 +93,21 @@ int call_dup(int fd)
 	return (int)traced("dup", fd, "", fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
+int call_getfl(int fd)
+{
+	return (int)traced("fcntl", fd, "", fcntl(fd, F_GETFL));
+}
+
+bool call_has_direct(int fd)
+{
+	int flags = call_getfl(fd);
+
+	if (flags < 0 || traced("fcntl", fd, "", fcntl(fd, F_SETFL, flags | O_DIRECT)) < 0)
+		return false;
+	(void)traced("fcntl", fd, "", fcntl(fd, F_SETFL, flags));
+	return true;
+}
+
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st)
 {
 	return (int)traced(

@@ -11,6 +11,7 @@
 
 #include <stdio.h> /* RENAME_NOREPLACE and its like */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -21,8 +22,12 @@ int call_openat(int dir_fd, const char *name, int flags, mode_t mode);
 /* Opens what an O_PATH descriptor stands for. */
 int call_reopen(int fd, int flags);
 int call_dup(int fd);
+/* Whether O_DIRECT is possible on an open file. */
+bool call_has_direct(int fd);
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st);
 int call_fstat(int fd, struct stat *ret_st);
+/* How it was opened. */
+int call_getfl(int fd);
 /* When it was made; -ENODATA where the file system does not know. */
 int call_get_btime(int fd, struct timespec *ret_btime);
 ssize_t call_readlinkat(int dir_fd, const char *name, char *buf, size_t size);

@@ -114,18 +114,34 @@ int copy_data_room(
 	return 0;
 }
 
-int copy_data(const struct layer_file *file, uint64_t size, int out_fd)
+/* Shares all of it on disk. False where it is to be copied. */
+static bool clone_data(struct overlay *ov, int in, int out)
+{
+	int r;
+
+	if (atomic_load(&ov->cannot_clone))
+		return false;
+	r = call_clone(in, out);
+	/* Of a file on another file system it says EXDEV: so the upper's has no clones at all. */
+	if (r == -EOPNOTSUPP)
+		atomic_store(&ov->cannot_clone, true);
+	return r == 0;
+}
+
+int copy_data(struct overlay *ov, const struct layer_file *file, const struct stat *st,
+	uint64_t size, int out_fd)
 {
 	int r;
 
 	if (size > file->size)
 		size = file->size;
-	r = call_ftruncate(out_fd, (off_t)size);
-	if (r < 0)
-		return r;
 	if (file->fd < 0)
 		return write_all(out_fd, file->data, size, 0);
-	if (size == file->size && call_clone(file->fd, out_fd) == 0)
+	if (size == file->size && clone_data(ov, file->fd, out_fd))
 		return 0;
-	return copy_extents(file->fd, out_fd, size);
+	/* As many blocks as it is long: no holes to look for. */
+	if ((uint64_t)st->st_blocks * 512 >= file->size)
+		return copy_range(file->fd, out_fd, 0, size);
+	r = call_ftruncate(out_fd, (off_t)size);
+	return r < 0 ? r : copy_extents(file->fd, out_fd, size);
 }

@@ -52,7 +52,7 @@ static int stage_data(struct copyup *up)
 	r = layer_open_file(up->lower.layer, up->lower.node, &file);
 	if (r < 0)
 		return r;
-	r = copy_data(&file, up->size, up->staged.fd);
+	r = copy_data(up->ov, &file, &up->st, up->size, up->staged.fd);
 	layer_file_release(&file);
 	return r;
 }
@@ -98,6 +98,7 @@ int copy_xattrs(struct overlay *ov, const struct lower_ref *lower, int fd)
 {
 	ssize_t size = layer_listxattr(lower->layer, lower->node, NULL, 0);
 	_cleanup_free_ char *names = NULL;
+	bool has_acl = false;
 
 	if (size <= 0)
 		return size == -EOPNOTSUPP ? 0 : (int)size;
@@ -112,13 +113,25 @@ int copy_xattrs(struct overlay *ov, const struct lower_ref *lower, int fd)
 
 		if (r < 0)
 			return r;
+		has_acl |= acl_is_name(p);
 	}
-	return 0;
+	return has_acl;
+}
+
+static int stage_xattrs(struct copyup *up)
+{
+	int r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
+
+	if (r > 0)
+		up->staged.has_mode = false;
+	return r < 0 ? r : 0;
 }
 
 static bool is_last_name(const struct node *node)
 {
-	return node->lower_links <= 1 || node->hidden_links + 1 >= node->lower_links;
+	const struct node_use *use = node_use(node);
+
+	return use->lower_links <= 1 || use->hidden_links + 1 >= use->lower_links;
 }
 
 /* What protects the layer's object protects the copy; the flags of the file itself stay clear. */
@@ -145,9 +158,9 @@ static int stage_copy(struct copyup *up)
 	if (r == 0 && S_ISREG(up->st.st_mode))
 		r = stage_data(up);
 	if (r == 0)
-		r = call_chown(up->staged.fd, up->st.st_uid, up->st.st_gid);
+		r = stage_owner(up->ov, &up->staged, up->st.st_uid, up->st.st_gid);
 	if (r == 0)
-		r = copy_xattrs(up->ov, &up->lower, up->staged.fd);
+		r = stage_xattrs(up);
 	if (r == 0)
 		r = stage_protection(up);
 	/* A name that stays behind in the layer keeps the number. */
@@ -169,13 +182,14 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 {
 	struct overlay *ov = up->ov;
 	struct node *node = up->node;
+	struct node_use *use = node_use(node);
 	bool is_counted = quota_open(ov->quota, up->staged.fd) == 0;
 
 	mutex_lock(&ov->table);
 	if (orphan_fd >= 0)
-		node_keep_fd(ov, &node->orphan_fd, orphan_fd);
-	if (node->lower_opens > 0)
-		node_keep_fd(ov, &node->coherent_fd, steal_fd(&up->staged.fd));
+		node_keep_fd(ov, &use->orphan_fd, orphan_fd);
+	if (use->lower_opens > 0)
+		node_keep_fd(ov, &use->coherent_fd, steal_fd(&up->staged.fd));
 	/*
 	 * Further names of the layer are found by the node's inode number: it stays for the life
 	 * of the mount, or they would show the old content again. To an object without a name in
@@ -183,9 +197,9 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 	 */
 	if (orphan_fd >= 0) {
 		table_unlink_key(ov, node);
-		node->lower_links = 0;
-	} else if (node->lower_links) {
-		node->hidden_links++;
+		use->lower_links = 0;
+	} else if (use->lower_links) {
+		use->hidden_links++;
 		node_keep_locked(ov, node);
 	}
 	atomic_store_explicit(&node->has_upper, true, memory_order_release);
@@ -335,7 +349,7 @@ static bool begin(struct overlay *ov, struct node *node)
 	bool is_ours;
 
 	mutex_lock(&ov->table);
-	while (node->is_copying)
+	while (node->is_copying || node->is_filling)
 		mutex_wait(&ov->table, &ov->copied);
 	is_ours = !node_is_upper(node);
 	if (is_ours)
@@ -382,9 +396,9 @@ static int copy_one(struct overlay *ov, struct node *node, uint64_t size)
 
 static int copy_exclusively(struct overlay *ov, struct node *node, uint64_t size)
 {
-	int r = 0;
+	int r = node_prepare(node);
 
-	if (begin(ov, node)) {
+	if (r == 0 && begin(ov, node)) {
 		r = copy_one(ov, node, size);
 		end(ov, node);
 	}
@@ -431,7 +445,7 @@ static int link_alias(struct overlay *ov, struct node *node, const struct node_p
 	node_name_set_upper(ov, place->parent, place->name);
 	node_hide_link(ov, node);
 	/* With the last of them nothing in the layer shows the number any more. */
-	if (node->hidden_links == node->lower_links)
+	if (node_use(node)->hidden_links == node_use(node)->lower_links)
 		(void)upper_set_origin_ino(ov, fd, node->ino);
 	return 0;
 }
@@ -466,5 +480,5 @@ int copyup_node(struct overlay *ov, struct node *node, uint64_t size)
 		if (r < 0)
 			return r;
 	}
-	return node->lower_links ? link_aliases(ov, node) : 0;
+	return node_use(node)->lower_links ? link_aliases(ov, node) : 0;
 }

@@ -20,7 +20,10 @@
  * not mapped.
  */
 int copyup_node(struct overlay *ov, struct node *node, uint64_t size);
-/* The extended attributes of a layer's object, onto one that is being made; marks stay behind. */
+/*
+ * The extended attributes of a layer's object, onto one that is being made; marks stay behind. 1
+ * where an ACL was among them, which sets the mode, else 0.
+ */
 int copy_xattrs(struct overlay *ov, const struct lower_ref *lower, int fd);
 
 /* --- the steps that creating an object shares (stage.c) --- */
@@ -32,9 +35,13 @@ struct staged {
 	char name[TEMP_NAME_MAX + 2]; /* "#1", or "#1/o" in a directory that lends it an ACL */
 	char dir[TEMP_NAME_MAX];      /* that directory, "" without one */
 	int fd;
+	bool has_mode; /* the permissions that it is to have at the end */
 };
 
-/* Makes an empty object of the type and device in *st, private to us. `target`: of a symlink. */
+/*
+ * Makes an empty object of the type and device in *st, private to us. Where nothing forbids it has
+ * the mode from the beginning. `target`: of a symlink.
+ */
 int stage_object(
 	struct overlay *ov, const struct stat *st, const char *target, struct staged *ret_staged);
 /*
@@ -52,6 +59,8 @@ void stage_discard(struct overlay *ov, struct staged *staged);
  */
 int stage_publish(
 	struct overlay *ov, struct staged *staged, int dir_fd, const char *name, unsigned flags);
+/* Gives it to somebody (storage ids, -1: stays), unless it is theirs. */
+int stage_owner(struct overlay *ov, const struct staged *staged, uint32_t uid, uint32_t gid);
 /* Mode and times of *st; the owner comes before them. */
 int stage_mode_and_times(struct staged *staged, const struct stat *st);
 /* Owner, mode and times of *st (storage ids), in the order that keeps them. */

@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "overlay/acl.h"
 #include "overlay/call.h"
+#include "overlay/claim.h"
 #include "overlay/copyup.h"
 #include "overlay/create.h"
+#include "overlay/heritage.h"
 #include "overlay/lookup.h"
 #include "overlay/lower.h"
 #include "overlay/mark.h"
+#include "overlay/privileges.h"
 #include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
@@ -20,49 +22,36 @@ struct creation {
 	const char *name;
 	const char *target; /* of a symlink */
 	struct stat st;	    /* type, mode, owner (storage ids), device */
-	struct dir_hold hold;
-	bool over_whiteout; /* a device or file stands there, to be replaced */
-	bool is_hidden_below;
-	bool has_acl;	/* the directory has a default ACL, which says what may be */
-	bool sheds_acl; /* it has one that the mount does not show */
+	struct claim claim; /* of an unnamed one only the hold */
+	bool has_acl;	    /* the directory has a default ACL, which says what may be */
+	bool sheds_acl;	    /* it has one that the mount does not show */
 	bool is_unnamed;
-	int flags;    /* of open(2), for an unnamed file */
-	int fd;	      /* of a regular file, -1 for anything else */
-	bool is_made; /* the name is on disk */
+	struct stat made_st; /* as it was made */
+	int flags;	     /* of open(2), for an unnamed file */
+	int fd;		     /* of a regular file, -1 for anything else */
+	bool is_made;	     /* the name is on disk */
 };
 
 /* --- what it is to be --- */
 
-static int dir_stat(const struct dir_hold *hold, struct stat *ret_st)
+/* What the directory hands on, as on any Linux file system. */
+static int inherit(struct creation *c, mode_t umask)
 {
-	return call_fstat(hold->pin.fd, ret_st);
-}
-
-/* Set-group-id of the directory is inherited as on any Linux file system. */
-static int inherit_group(struct creation *c)
-{
-	struct stat st;
-	int r = dir_stat(&c->hold, &st);
+	struct heritage heritage;
+	int r = heritage_of(&c->claim.hold, &heritage);
 
 	if (r < 0)
 		return r;
-	if (st.st_mode & S_ISGID) {
-		c->st.st_gid = st.st_gid;
+	if (heritage.gives_group) {
+		c->st.st_gid = heritage.gid;
 		if (S_ISDIR(c->st.st_mode))
 			c->st.st_mode |= S_ISGID;
 	}
-	return 0;
-}
-
-/* The umask does not count where there is a default ACL. */
-static int inherit_acl(struct creation *c, mode_t umask)
-{
-	int r = acl_has_default(c->hold.pin.fd);
-
-	if (r < 0)
-		return r;
-	c->has_acl = r && c->ov->has_acls;
-	c->sheds_acl = r && !c->ov->has_acls;
+	if (S_ISLNK(c->st.st_mode))
+		return 0;
+	c->has_acl = heritage.has_acl && c->ov->has_acls;
+	c->sheds_acl = heritage.has_acl && !c->ov->has_acls;
+	/* The umask does not count where there is a default ACL. */
 	if (!c->has_acl)
 		c->st.st_mode &= ~(umask & 07777);
 	return 0;
@@ -74,9 +63,7 @@ static int decide_owner(struct creation *c, const struct overlay_caller *caller)
 
 	if (r == 0)
 		r = idmap_to_storage(c->ov->ids, IDMAP_GID, caller->gid, &c->st.st_gid);
-	if (r == 0)
-		r = inherit_group(c);
-	return r < 0 || S_ISLNK(c->st.st_mode) ? r : inherit_acl(c, caller->umask);
+	return r < 0 ? r : inherit(c, caller->umask);
 }
 
 /* --- making it --- */
@@ -93,13 +80,13 @@ static bool is_own(const struct creation *c)
 /* Whether an object that is simply made in the directory comes out right, owner and all. */
 static bool can_make_in_place(const struct creation *c)
 {
-	return !c->over_whiteout && !c->sheds_acl && !is_whiteout_device(&c->st) &&
-	       !(S_ISDIR(c->st.st_mode) && c->is_hidden_below) && is_own(c);
+	return !c->claim.over_whiteout && !c->sheds_acl && !is_whiteout_device(&c->st) &&
+	       !(S_ISDIR(c->st.st_mode) && c->claim.is_hidden_below) && is_own(c);
 }
 
 static int make_in_place(struct creation *c)
 {
-	int dir_fd = c->hold.pin.fd, r;
+	int dir_fd = c->claim.hold.pin.fd, r;
 
 	switch (c->st.st_mode & S_IFMT) {
 	case S_IFDIR:
@@ -123,8 +110,8 @@ static int swap_in(struct creation *c, struct staged *staged)
 	/* A directory cannot replace a device: they change places, the whiteout goes. */
 	unsigned over = S_ISDIR(c->st.st_mode) ? RENAME_EXCHANGE : 0;
 
-	return stage_publish(
-		c->ov, staged, c->hold.pin.fd, c->name, c->over_whiteout ? over : RENAME_NOREPLACE);
+	return stage_publish(c->ov, staged, c->claim.hold.pin.fd, c->name,
+		c->claim.over_whiteout ? over : RENAME_NOREPLACE);
 }
 
 /*
@@ -151,18 +138,19 @@ static int give_mode(const struct creation *c, int fd)
 static int make_staged(struct creation *c)
 {
 	struct staged staged = {.fd = -1};
-	int r = c->has_acl ? stage_with_acl(c->ov, &c->st, c->hold.pin.fd, &staged)
+	int r = c->has_acl ? stage_with_acl(c->ov, &c->st, c->claim.hold.pin.fd, &staged)
 			   : stage_object(c->ov, &c->st, c->target, &staged);
 
 	if (r < 0)
 		return r;
-	r = call_chown(staged.fd, c->st.st_uid, c->st.st_gid);
-	if (r == 0)
+	r = stage_owner(c->ov, &staged, c->st.st_uid, c->st.st_gid);
+	if (r == 0 && !staged.has_mode)
 		r = give_mode(c, staged.fd);
-	if (r == 0 && S_ISDIR(c->st.st_mode) && (c->over_whiteout || c->is_hidden_below))
+	if (r == 0 && S_ISDIR(c->st.st_mode) &&
+		(c->claim.over_whiteout || c->claim.is_hidden_below))
 		r = upper_set_opaque(c->ov, staged.fd);
 	if (r == 0 && is_whiteout_device(&c->st))
-		r = upper_mark_impure(c->ov, c->hold.dir, c->hold.pin.fd);
+		r = upper_mark_impure(c->ov, c->claim.hold.dir, c->claim.hold.pin.fd);
 	if (r == 0)
 		r = swap_in(c, &staged);
 	if (r == 0 && S_ISREG(c->st.st_mode))
@@ -171,60 +159,53 @@ static int make_staged(struct creation *c)
 	return r;
 }
 
-/* Locks the directory and sees that the name is free. */
-static int claim_name(struct creation *c, struct node *dir)
+static int make(struct creation *c)
 {
-	struct probe probe;
-	struct node *known;
-	int r = check_name(c->ov, c->name);
+	return can_make_in_place(c) ? make_in_place(c) : make_staged(c);
+}
 
-	if (r < 0)
+static int make_claimed(struct creation *c)
+{
+	int r = make(c);
+
+	if (r != -EEXIST || c->claim.is_probed)
 		return r;
-	r = protect_check(c->ov, dir, FS_IMMUTABLE_FL);
-	if (r == 0)
-		r = copyup_node(c->ov, dir, COPYUP_ALL);
-	if (r == 0)
-		r = dir_hold(c->ov, dir, true, &c->hold);
-	if (r < 0)
-		return r;
-	known = node_find(c->ov, dir, c->name);
-	node_put(c->ov, known);
-	if (known)
-		return -EEXIST;
-	r = probe_upper(c->ov, &c->hold, c->name, &probe);
-	if (r < 0)
-		return r;
-	if (probe.upper == UPPER_OBJECT)
-		return -EEXIST;
-	c->over_whiteout = probe.upper == UPPER_WHITEOUT;
-	c->is_hidden_below = probe.is_hidden_below;
-	if (c->over_whiteout || c->is_hidden_below)
-		return 0;
-	r = lower_is_visible(c->ov, dir, c->name);
-	return r > 0 ? -EEXIST : r;
+	r = claim_probe(&c->claim);
+	return r < 0 ? r : make(c);
+}
+
+/* What is known of it, so that nobody need ask. */
+static void know_new(struct creation *c, struct node *node)
+{
+	protection_is(node, 0);
+	privileges_of_new(node, c->made_st.st_mode);
+	if (!node_is_dir(node))
+		return;
+	node_set_subdirs(c->ov, node, 0);
+	heritage_is(node, &c->made_st, c->has_acl);
 }
 
 /* A node for what was made; the name on disk is there whether or not that works. */
 static int register_new(struct creation *c, uint64_t taken, struct node **ret_node)
 {
 	struct node_spec spec = {
-		.parent = c->hold.dir,
+		.parent = c->claim.hold.dir,
 		.name = c->name,
 		.type = c->st.st_mode & S_IFMT,
 		.has_upper = true,
 	};
-	struct stat st;
-	int r = call_fstatat(c->hold.pin.fd, c->name, &st);
+	int r = c->fd >= 0 ? call_fstat(c->fd, &c->made_st)
+			   : call_fstatat(c->claim.hold.pin.fd, c->name, &c->made_st);
 
 	if (r < 0) {
 		quota_give_back(c->ov->quota, taken, 1);
 		return r;
 	}
-	quota_add(c->ov->quota, &st, taken);
-	spec.ino = ino_of_upper(st.st_ino);
+	quota_add(c->ov->quota, &c->made_st, taken);
+	spec.ino = ino_of_upper(c->made_st.st_ino);
 	r = node_add(c->ov, &spec, ret_node);
 	if (r == 0)
-		protection_is(*ret_node, 0);
+		know_new(c, *ret_node);
 	return r;
 }
 
@@ -238,14 +219,14 @@ static int make_counted(struct creation *c, struct node **ret_node)
 
 	if (r < 0)
 		return r;
-	r = can_make_in_place(c) ? make_in_place(c) : make_staged(c);
+	r = make_claimed(c);
 	if (r < 0) {
 		quota_give_back(quota, taken, 1);
 		return r;
 	}
 	c->is_made = true;
 	if (S_ISDIR(c->st.st_mode))
-		node_add_subdir(c->ov, c->hold.dir);
+		node_add_subdir(c->ov, c->claim.hold.dir);
 	return register_new(c, taken, ret_node);
 }
 
@@ -255,12 +236,12 @@ static int create_object(struct creation *c, const struct overlay_caller *caller
 	int r;
 
 	c->fd = -1;
-	r = claim_name(c, dir);
+	r = claim_name(c->ov, dir, c->name, &c->claim);
 	if (r == 0)
 		r = decide_owner(c, caller);
 	if (r == 0)
 		r = make_counted(c, ret_node);
-	dir_release(&c->hold);
+	dir_release(&c->claim.hold);
 	return r;
 }
 
@@ -269,7 +250,7 @@ static int create_object(struct creation *c, const struct overlay_caller *caller
 static int make_unnamed(struct creation *c)
 {
 	/* An ACL that does not show is not for it: the work directory has none to hand on. */
-	int dir_fd = c->sheds_acl ? c->ov->work_fd : c->hold.pin.fd;
+	int dir_fd = c->sheds_acl ? c->ov->work_fd : c->claim.hold.pin.fd;
 	int r = call_openat(
 		dir_fd, ".", O_TMPFILE | O_RDWR | (c->flags & O_EXCL), c->st.st_mode & 07777);
 
@@ -286,22 +267,21 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 {
 	struct node_spec spec = {.type = S_IFREG, .has_upper = true};
 	_cleanup_close_ int fd = call_reopen(c->fd, O_PATH);
-	struct stat st;
-	int r = fd < 0 ? fd : call_fstat(fd, &st);
+	int r = fd < 0 ? fd : call_fstat(fd, &c->made_st);
 
 	if (r < 0) {
 		quota_give_back(c->ov->quota, 0, 1);
 		return r;
 	}
-	quota_add(c->ov->quota, &st, 0);
-	spec.ino = ino_of_upper(st.st_ino);
+	quota_add(c->ov->quota, &c->made_st, 0);
+	spec.ino = ino_of_upper(c->made_st.st_ino);
 	r = node_add(c->ov, &spec, ret_node);
 	if (r < 0) {
-		quota_remove(c->ov->quota, &st);
+		quota_remove(c->ov->quota, &c->made_st);
 		return r;
 	}
-	protection_is(*ret_node, 0);
-	node_keep_fd(c->ov, &(*ret_node)->orphan_fd, steal_fd(&fd));
+	know_new(c, *ret_node);
+	node_keep_fd(c->ov, &node_use(*ret_node)->orphan_fd, steal_fd(&fd));
 	return r;
 }
 
@@ -327,30 +307,16 @@ static int create_unnamed(struct creation *c, const struct overlay_caller *calle
 	if (r == 0)
 		r = copyup_node(c->ov, dir, COPYUP_ALL);
 	if (r == 0)
-		r = dir_hold(c->ov, dir, false, &c->hold);
+		r = dir_hold(c->ov, dir, false, &c->claim.hold);
 	if (r == 0)
 		r = decide_owner(c, caller);
 	if (r == 0)
 		r = make_unnamed_counted(c, ret_node);
-	dir_release(&c->hold);
+	dir_release(&c->claim.hold);
 	return r;
 }
 
 /* --- a request --- */
-
-/*
- * The kernel looked for the name, and remembers that it was not there: what it is told has
- * failed must not be there either.
- */
-static void unmake(struct creation *c, uint64_t parent)
-{
-	if (!c->is_made)
-		return;
-	if (S_ISDIR(c->st.st_mode))
-		(void)overlay_rmdir(c->ov, parent, c->name);
-	else
-		(void)overlay_unlink(c->ov, parent, c->name);
-}
 
 /* Creates, and makes the reply. A descriptor that nobody wants is closed. */
 static int create_entry(struct creation *c, const struct overlay_caller *caller, uint64_t parent,
@@ -371,9 +337,9 @@ static int create_entry(struct creation *c, const struct overlay_caller *caller,
 	fd = c->fd;
 	node_put(c->ov, dir);
 	if (r == 0)
-		r = fill_entry(c->ov, node, ret_entry);
-	if (r < 0)
-		unmake(c, parent);
+		fill_entry_from(c->ov, node, &c->made_st, ret_entry);
+	else if (c->is_made)
+		unmake_name(c->ov, parent, c->name, c->st.st_mode);
 	if (r < 0 || !ret_node) {
 		node_put(c->ov, node);
 		return r;
@@ -436,74 +402,4 @@ int overlay_create_unnamed(struct overlay *ov, const struct overlay_caller *call
 		.fd = -1};
 
 	return create_entry(&c, caller, parent, ret_entry, ret_fd, ret_node);
-}
-
-/* --- hard links --- */
-
-static int link_into(struct creation *c, int fd)
-{
-	char temp[TEMP_NAME_MAX];
-	int r;
-
-	if (!c->over_whiteout)
-		return call_link(fd, c->hold.pin.fd, c->name);
-	work_temp_name(c->ov, temp);
-	r = call_link(fd, c->ov->work_fd, temp);
-	if (r < 0)
-		return r;
-	r = call_renameat2(c->ov->work_fd, temp, c->hold.pin.fd, c->name, 0);
-	if (r < 0)
-		(void)work_remove(c->ov, temp);
-	return r;
-}
-
-static int link_node(struct creation *c, struct node *node, struct node *dir)
-{
-	_cleanup_free_ struct node_name *name = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = protect_check(c->ov, node, PROTECT_ALL);
-
-	if (r == 0)
-		r = copyup_node(c->ov, node, COPYUP_ALL);
-	if (r == 0)
-		r = upper_open(c->ov, node, O_PATH, &fd);
-	if (r == 0)
-		r = claim_name(c, dir);
-	/* It takes nothing, but the directory may grow. */
-	if (r == 0)
-		r = quota_take(c->ov->quota, 0, 0);
-	/* What has a number from below shows it under a name that is not below. */
-	if (r == 0)
-		r = upper_set_impure(c->ov, dir, c->hold.pin.fd);
-	name = node_new_name(dir, c->name);
-	if (r == 0)
-		r = name ? link_into(c, fd) : -ENOMEM;
-	if (r == 0) {
-		c->is_made = true;
-		node_add_name(c->ov, node, steal_ptr(&name));
-	}
-	if (r == 0)
-		upper_drop_orphan(c->ov, node);
-	dir_release(&c->hold);
-	return r;
-}
-
-int overlay_link(struct overlay *ov, uint64_t id, uint64_t parent, const char *name,
-	struct overlay_entry *ret_entry)
-{
-	struct node *node = node_get(ov, id), *dir = node_get(ov, parent);
-	struct creation c = {.ov = ov, .name = name, .fd = -1};
-	int r = -ESTALE;
-
-	if (node && dir)
-		r = node_is_dir(node) ? -EPERM : node_is_dir(dir) ? 0 : -ENOTDIR;
-	if (r == 0)
-		r = link_node(&c, node, dir);
-	if (r == 0)
-		r = fill_entry(ov, node, ret_entry);
-	if (r < 0)
-		unmake(&c, parent);
-	node_put(ov, dir);
-	node_put(ov, node);
-	return r;
 }

@@ -87,10 +87,10 @@ nlink_t directory_links(struct overlay *ov, struct node *dir)
 	return count < 0 ? 1 : (nlink_t)count + 2;
 }
 
-int probe_upper_links(struct overlay *ov)
+int probe_work(struct overlay *ov)
 {
 	char temp[TEMP_NAME_MAX];
-	struct stat before, after;
+	struct stat before, after, made;
 	int r;
 
 	work_temp_name(ov, temp);
@@ -101,5 +101,9 @@ int probe_upper_links(struct overlay *ov)
 		return r;
 	r = call_fstat(ov->work_fd, &after);
 	ov->upper_counts_links = r == 0 && before.st_nlink == 2 && after.st_nlink == 3;
+	if (call_fstatat(ov->work_fd, temp, &made) == 0) {
+		ov->work_uid = made.st_uid;
+		ov->work_gid = made.st_gid;
+	}
 	return work_remove(ov, temp);
 }

@@ -10,5 +10,5 @@
  */
 nlink_t directory_links(struct overlay *ov, struct node *dir);
 
-/* Finds out what st_nlink of the upper's directories means. */
-int probe_upper_links(struct overlay *ov);
+/* Finds out what st_nlink of the upper's directories means, and whose is what is staged. */
+int probe_work(struct overlay *ov);

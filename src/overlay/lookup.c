@@ -15,6 +15,12 @@
 #include "overlay/redirect.h"
 #include "util/cleanup.h"
 
+/* Attributes that the search for an object has told by the way. */
+struct known_attributes {
+	enum { KNOWN_NOT, KNOWN_UPPER, KNOWN_LOWER } from;
+	struct stat st; /* of the upper: storage ids */
+};
+
 int check_name(const struct overlay *ov, const char *name)
 {
 	size_t length = strlen(name);
@@ -166,67 +172,91 @@ static int specify_upper(struct overlay *ov, const struct dir_hold *hold, const 
 }
 
 static int specify_lower(struct overlay *ov, const struct dir_hold *hold, const struct probe *probe,
-	struct node_spec *spec)
+	struct node_spec *spec, struct stat *ret_st)
 {
-	struct stat st = {0};
 	int r;
 
 	if (probe->upper == UPPER_WHITEOUT || probe->is_hidden_below)
 		return -ENOENT;
-	r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, &st);
+	r = lower_lookup(ov, hold->dir, spec->name, &spec->lowers, ret_st);
 	if (r < 0)
 		return r;
 	if (spec->lowers.count == 0)
 		return -ENOENT;
-	spec->type = st.st_mode & S_IFMT;
-	spec->ino = st.st_ino;
-	spec->is_shared = !S_ISDIR(spec->type) && st.st_nlink > 1;
+	spec->type = ret_st->st_mode & S_IFMT;
+	spec->ino = ret_st->st_ino;
+	spec->is_shared = !S_ISDIR(spec->type) && ret_st->st_nlink > 1;
 	if (spec->is_shared)
-		spec->lower_links = st.st_nlink;
+		spec->lower_links = ret_st->st_nlink;
 	return 0;
 }
 
-static int lookup_held_as(struct overlay *ov, const struct dir_hold *hold, const char *name,
-	uint64_t id, struct node **ret_node)
+/* What the object that shows is like, where finding it has told already. */
+static void note_attributes(const struct probe *probe, const struct node_spec *spec,
+	const struct stat *lower_st, struct known_attributes *ret_known)
 {
-	struct node_spec spec = {.parent = hold->dir, .name = name, .id = id};
-	struct probe probe;
-	struct node *node = node_find(ov, hold->dir, name);
-	int r;
+	if (!ret_known)
+		return;
+	*ret_known = (struct known_attributes){.from = KNOWN_NOT};
+	if (probe->upper == UPPER_OBJECT)
+		*ret_known = (struct known_attributes){KNOWN_UPPER, probe->upper_st};
+	else if (spec->lowers.refs[0].layer->has_whiteouts)
+		*ret_known = (struct known_attributes){KNOWN_LOWER, *lower_st};
+}
 
-	if (node) {
-		*ret_node = node;
-		return 0;
-	}
-	r = probe_upper(ov, hold, name, &probe);
+static int lookup_unknown(struct overlay *ov, const struct dir_hold *hold, struct node_spec *spec,
+	struct known_attributes *ret_known, struct node **ret_node)
+{
+	struct stat lower_st = {0};
+	struct probe probe;
+	int r = probe_upper(ov, hold, spec->name, &probe);
+
 	if (r < 0)
 		return r;
 	if (probe.upper == UPPER_OBJECT)
-		r = specify_upper(ov, hold, &probe, &spec);
+		r = specify_upper(ov, hold, &probe, spec);
 	else
-		r = specify_lower(ov, hold, &probe, &spec);
-	if (r == 0)
-		r = node_add(ov, &spec, ret_node);
-	free(spec.redirect);
+		r = specify_lower(ov, hold, &probe, spec, &lower_st);
+	if (r == 0) {
+		note_attributes(&probe, spec, &lower_st, ret_known);
+		r = node_add(ov, spec, ret_node);
+	}
+	free(spec->redirect);
 	return r;
 }
 
-int lookup_node_held(
-	struct overlay *ov, const struct dir_hold *hold, const char *name, struct node **ret_node)
+/* With the directory held. `ret_known` may be NULL. */
+static int lookup_held(struct overlay *ov, const struct dir_hold *hold, struct node_spec *spec,
+	struct known_attributes *ret_known, struct node **ret_node)
 {
-	return lookup_held_as(ov, hold, name, 0, ret_node);
+	struct node *node = node_find(ov, hold->dir, spec->name);
+
+	if (!node)
+		return lookup_unknown(ov, hold, spec, ret_known, ret_node);
+	if (ret_known)
+		ret_known->from = KNOWN_NOT;
+	*ret_node = node;
+	return 0;
+}
+
+static int lookup_specified(struct overlay *ov, struct node_spec *spec,
+	struct known_attributes *ret_known, struct node **ret_node)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	int r = check_name(ov, spec->name);
+
+	if (r < 0)
+		return r == -EINVAL ? -ENOENT : r;
+	r = dir_hold(ov, spec->parent, false, &hold);
+	return r < 0 ? r : lookup_held(ov, &hold, spec, ret_known, ret_node);
 }
 
 int lookup_node_as(
 	struct overlay *ov, struct node *dir, const char *name, uint64_t id, struct node **ret_node)
 {
-	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
-	int r = check_name(ov, name);
+	struct node_spec spec = {.parent = dir, .name = name, .id = id};
 
-	if (r < 0)
-		return r == -EINVAL ? -ENOENT : r;
-	r = dir_hold(ov, dir, false, &hold);
-	return r < 0 ? r : lookup_held_as(ov, &hold, name, id, ret_node);
+	return lookup_specified(ov, &spec, NULL, ret_node);
 }
 
 int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct node **ret_node)
@@ -253,87 +283,135 @@ static void set_common_attributes(const struct node *node, struct stat *st)
 
 void attributes_from_upper(struct overlay *ov, const struct node *node, struct stat *st)
 {
+	const struct node_use *use = node_use(node);
+
 	st->st_uid = idmap_to_container(ov->ids, IDMAP_UID, st->st_uid);
 	st->st_gid = idmap_to_container(ov->ids, IDMAP_GID, st->st_gid);
 	st->st_dev = 0;
 	set_common_attributes(node, st);
-	if (node->lower_links)
-		st->st_nlink += node->lower_links - node->hidden_links;
+	if (use->lower_links)
+		st->st_nlink += use->lower_links - use->hidden_links;
 }
 
 /* What the layer cannot know: that a name of the object went. Its ctime says when. */
 static void set_hidden_attributes(const struct node *node, struct stat *st)
 {
-	int64_t at = atomic_load(&node->hidden_at);
+	const struct node_use *use = node_use(node);
+	int64_t at = use ? atomic_load(&use->hidden_at) : 0;
 
-	st->st_nlink -= node->hidden_links < st->st_nlink ? node->hidden_links : st->st_nlink;
+	if (use)
+		st->st_nlink -= use->hidden_links < st->st_nlink ? use->hidden_links : st->st_nlink;
 	if (at)
 		st->st_ctim =
 			(struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
 }
 
-static int lower_attributes(struct node *node, struct stat *ret_st)
+static int stat_lower(struct node *node, struct stat *ret_st)
 {
 	const struct lower_ref *ref = node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
-	int r = layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
 
-	if (r == 0) {
-		set_common_attributes(node, ret_st);
-		set_hidden_attributes(node, ret_st);
+	return layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
+}
+
+static void complete_attributes(
+	struct overlay *ov, struct node *node, bool is_upper, struct stat *st)
+{
+	bool is_orphan;
+
+	if (is_upper) {
+		attributes_from_upper(ov, node, st);
+	} else {
+		set_common_attributes(node, st);
+		set_hidden_attributes(node, st);
 	}
-	return r;
+	if (!node_is_dir(node))
+		return;
+	mutex_lock(&ov->table);
+	is_orphan = !node->names && node != ov->root;
+	mutex_unlock(&ov->table);
+	st->st_nlink = is_orphan ? 0 : directory_links(ov, node);
 }
 
 int node_attributes(struct overlay *ov, struct node *node, struct stat *ret_st)
 {
-	bool is_upper = node_is_upper(node), is_orphan;
-	int r = is_upper ? upper_stat(ov, node, ret_st) : lower_attributes(node, ret_st);
+	bool is_upper = node_is_upper(node);
+	int r = is_upper ? upper_stat(ov, node, ret_st) : stat_lower(node, ret_st);
 
-	if (r < 0)
-		return r;
-	if (is_upper)
-		attributes_from_upper(ov, node, ret_st);
-	mutex_lock(&ov->table);
-	is_orphan = !node->names && node != ov->root;
-	mutex_unlock(&ov->table);
-	if (node_is_dir(node))
-		ret_st->st_nlink = is_orphan ? 0 : directory_links(ov, node);
+	if (r == 0)
+		complete_attributes(ov, node, is_upper, ret_st);
+	return r;
+}
+
+/* A copy-up meanwhile may have changed them. */
+static int attributes_if_known(struct overlay *ov, struct node *node,
+	const struct known_attributes *known, struct stat *ret_st)
+{
+	bool is_upper = node_is_upper(node);
+
+	if (!known || known->from != (is_upper ? KNOWN_UPPER : KNOWN_LOWER))
+		return node_attributes(ov, node, ret_st);
+	*ret_st = known->st;
+	complete_attributes(ov, node, is_upper, ret_st);
 	return 0;
 }
 
-int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry)
+static void hand_out(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry)
 {
-	int r = node_attributes(ov, node, &ret_entry->st);
+	ret_entry->node = node->id;
+	ret_entry->generation = node_generation(node);
+	node_remember(ov, node, 1);
+}
+
+void fill_entry_from(struct overlay *ov, struct node *node, const struct stat *st,
+	struct overlay_entry *ret_entry)
+{
+	ret_entry->st = *st;
+	ret_entry->is_unreadable = false;
+	attributes_from_upper(ov, node, &ret_entry->st);
+	if (node_is_dir(node))
+		ret_entry->st.st_nlink = directory_links(ov, node);
+	hand_out(ov, node, ret_entry);
+}
+
+static int fill_entry_knowing(struct overlay *ov, struct node *node,
+	const struct known_attributes *known, struct overlay_entry *ret_entry)
+{
+	int r = attributes_if_known(ov, node, known, &ret_entry->st);
 
 	ret_entry->is_unreadable = r == -EIO && !node_is_upper(node) && !node_is_dir(node);
 	if (ret_entry->is_unreadable)
 		ret_entry->st = (struct stat){.st_mode = node->type, .st_ino = node->ino};
 	else if (r < 0)
 		return r;
-	ret_entry->node = node->id;
-	ret_entry->generation = node_generation(ov, node);
-	node_remember(ov, node, 1);
+	hand_out(ov, node, ret_entry);
 	return 0;
+}
+
+int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry)
+{
+	return fill_entry_knowing(ov, node, NULL, ret_entry);
 }
 
 int overlay_lookup(
 	struct overlay *ov, uint64_t parent, const char *name, struct overlay_entry *ret_entry)
 {
 	struct node *dir = node_get(ov, parent), *node;
+	struct node_spec spec = {.parent = dir, .name = name};
+	struct known_attributes known;
 	int r;
 
 	if (!dir)
 		return -ESTALE;
-	r = lookup_node(ov, dir, name, &node);
+	r = lookup_specified(ov, &spec, &known, &node);
 	node_put(ov, dir);
 	if (r < 0)
 		return r;
-	r = fill_entry(ov, node, ret_entry);
+	r = fill_entry_knowing(ov, node, &known, ret_entry);
 	node_put(ov, node);
 	return r;
 }
 
-void overlay_forget(struct overlay *ov, uint64_t node, uint64_t count)
+bool overlay_forget(struct overlay *ov, uint64_t node, uint64_t count)
 {
-	node_forget(ov, node, count);
+	return node_forget(ov, node, count);
 }

@@ -31,15 +31,14 @@ int lookup_node(struct overlay *ov, struct node *dir, const char *name, struct n
 /* The same; a node that was not known gets this id. */
 int lookup_node_as(struct overlay *ov, struct node *dir, const char *name, uint64_t id,
 	struct node **ret_node);
-/* The same with the directory held. */
-int lookup_node_held(
-	struct overlay *ov, const struct dir_hold *hold, const char *name, struct node **ret_node);
-
 /* 0, or -ENOENT, -EINVAL, -ENAMETOOLONG for a name that cannot be or is reserved. */
 int check_name(const struct overlay *ov, const char *name);
 
 /* Makes a reply: a reference for the kernel, and the attributes. */
 int fill_entry(struct overlay *ov, struct node *node, struct overlay_entry *ret_entry);
+/* The same for an upper object whose attributes (storage ids) were just read. */
+void fill_entry_from(struct overlay *ov, struct node *node, const struct stat *st,
+	struct overlay_entry *ret_entry);
 /* The attributes of a node, container ids. */
 int node_attributes(struct overlay *ov, struct node *node, struct stat *ret_st);
 /* Turns storage ids of an upper object into what the container sees. */

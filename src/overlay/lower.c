@@ -93,6 +93,8 @@ static int obey_marks(struct descent *d, const struct lower_ref *ref, size_t len
 
 	if (r < 0 || !ref->layer->has_whiteouts)
 		return r;
+	if (rest == 0 && d->set.count <= LOWER_PLAIN_MAX && !marks.opaque && !marks.impure)
+		d->set.plain |= 1u << (d->set.count - 1);
 	r = lower_opaque_state(ref, &marks);
 	if (r < 0 || r == OPAQUE_YES)
 		return r < 0 ? r : 1;
@@ -103,18 +105,29 @@ static int obey_marks(struct descent *d, const struct lower_ref *ref, size_t len
 }
 
 /*
- * Type, number and links. What may be a whiteout has to be looked at; elsewhere what the directory
- * says is enough, and is there for an object whose content is missing too: it can be removed.
+ * An object with its attributes where it may be a whiteout, which they tell; elsewhere with type,
+ * number and links alone: they are there for an object whose content is missing too, so that it can
+ * be removed.
  */
-static int describe(const struct lower_ref *ref, struct stat *ret_st)
+static int find_described(const struct lower_ref *dir, const char *name, struct lower_ref *ret_ref,
+	struct stat *ret_st)
 {
+	struct lower_ref ref = {.layer = dir->layer};
 	struct layer_identity identity;
 	int r;
 
-	if (ref->layer->has_whiteouts)
-		return layer_getattr_with_mapping(ref->layer, ref->node, ID_VIEW_CONTAINER, ret_st);
-	r = layer_identify(ref->layer, ref->node, &identity);
+	if (ref.layer->has_whiteouts)
+		r = layer_lookup_attributes(ref.layer, dir->node, name, &ref.node, ret_st);
+	else
+		r = layer_lookup(ref.layer, dir->node, name, &ref.node);
 	if (r == 0)
+		*ret_ref = ref;
+	if (r < 0 || ref.layer->has_whiteouts)
+		return r;
+	r = layer_identify(ref.layer, ref.node, &identity);
+	if (r < 0)
+		layer_forget(ref.layer, ref.node, 1);
+	else
 		*ret_st = (struct stat){
 			.st_mode = identity.type,
 			.st_ino = identity.ino,
@@ -123,24 +136,40 @@ static int describe(const struct lower_ref *ref, struct stat *ret_st)
 	return r;
 }
 
+/*
+ * Whether an empty file stands for nothing, or for a device: 1, 0 or -errno. Its directory's
+ * marks say whether any may.
+ */
+static int examine_empty(const struct lower_ref *dir, const struct lower_ref *ref, struct stat *st)
+{
+	struct mark_set marks;
+	int r = lower_marks(dir, &marks);
+
+	if (r == 0 && marks.opaque)
+		r = lower_is_whiteout(dir, ref, st);
+	if (r != 0 || !marks.impure)
+		return r;
+	r = lower_stands_in(ref, st);
+	if (r > 0)
+		stand_in_attributes(S_IFCHR, st);
+	return r > 0 ? 0 : r;
+}
+
 /* An object of one layer, unless a whiteout stands there: then 1. */
 static int find_in_layer(const struct lower_ref *dir, const char *name, struct lower_ref *ret_ref,
 	struct stat *ret_st)
 {
-	struct lower_ref ref = {.layer = dir->layer};
-	int r = layer_lookup(ref.layer, dir->node, name, &ref.node);
+	struct lower_ref ref;
+	int r = find_described(dir, name, &ref, ret_st);
 
 	if (r < 0)
 		return r;
-	r = describe(&ref, ret_st);
-	if (r == 0)
+	if (!ref.layer->has_whiteouts)
+		r = 0;
+	else if (may_stand_in(ret_st))
+		r = examine_empty(dir, &ref, ret_st);
+	else
 		r = lower_is_whiteout(dir, &ref, ret_st);
-	if (r == 0) {
-		r = lower_stands_in(&ref, ret_st);
-		if (r > 0)
-			stand_in_attributes(S_IFCHR, ret_st);
-		r = r > 0 ? 0 : r;
-	}
 	if (r != 0)
 		layer_forget(ref.layer, ref.node, 1);
 	else

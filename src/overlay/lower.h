@@ -13,7 +13,8 @@ bool ino_is_lower(uint64_t ino); /* also of an object that was copied up */
  * What the lower layers show under a name of a directory, or at the path from their roots
  * that a redirect gives ('/' first): as if there were no upper, an empty set when nothing.
  * For a directory all the layers that take part in it, else one. *ret_st has
- * the topmost object's type and links, and the overlay's inode number; untouched without one.
+ * the topmost object's type and links, and the overlay's inode number; of a layer that may have
+ * whiteouts all of its attributes. Untouched without one.
  */
 int lower_lookup(struct overlay *ov, struct node *dir, const char *target,
 	struct lower_set *ret_set, struct stat *ret_st);

@@ -13,22 +13,23 @@
 #include "overlay/lower.h"
 #include "overlay/mark.h"
 #include "util/cleanup.h"
+#include "util/name-order.h"
 
 #define TABLE_MIN 64
+#define NAMES_MIN 1000
+#define NAMES_MAX 60000
 
-static uint64_t hash_name(const char *name)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
-		h = (h ^ *p) * 0x100000001b3u;
-	return h ^ (h >> 29);
-}
+/* Names in a row, and the block that was filled before. */
+struct merged_names {
+	struct merged_names *next;
+	size_t used, room;
+	char bytes[];
+};
 
 /* The place in the table where the name is, or would be. */
 static size_t *find_place(struct merged_list *list, const char *name)
 {
-	size_t i = (size_t)hash_name(name) & (list->table_size - 1);
+	size_t i = (size_t)name_hash(name) & (list->table_size - 1);
 
 	while (list->table[i] && strcmp(list->entries[list->table[i] - 1].name, name) != 0)
 		i = (i + 1) & (list->table_size - 1);
@@ -37,8 +38,11 @@ static size_t *find_place(struct merged_list *list, const char *name)
 
 static int grow_table(struct merged_list *list)
 {
-	size_t size = list->table_size ? list->table_size * 2 : TABLE_MIN;
-	size_t *table = calloc(size, sizeof(*table));
+	size_t size = list->table_size ? list->table_size * 2 : TABLE_MIN, *table;
+
+	while (list->count * 2 >= size)
+		size *= 2;
+	table = calloc(size, sizeof(*table));
 
 	if (!table)
 		return -ENOMEM;
@@ -62,35 +66,67 @@ static int grow_entries(struct merged_list *list)
 	return 0;
 }
 
-static struct merged_entry *find_entry(struct merged_list *list, const char *name)
+/* Whether it has the name. 1, 0 or -ENOMEM. */
+static int has_name(struct merged_list *list, const char *name)
 {
-	size_t at = list->table_size ? *find_place(list, name) : 0;
+	if (list->count == 0)
+		return 0;
+	if (list->table_size == 0 && grow_table(list) < 0)
+		return -ENOMEM;
+	return *find_place(list, name) > 0;
+}
 
-	return at ? &list->entries[at - 1] : NULL;
+/* Each block is twice as large as the one before, up to a bound; no layer bounds a name. */
+static struct merged_names *make_room(struct merged_list *list, size_t size)
+{
+	struct merged_names *names = list->names, *fresh;
+	size_t room = names ? names->room * 2 : NAMES_MIN;
+
+	if (names && names->room - names->used >= size)
+		return names;
+	room = room > NAMES_MAX ? NAMES_MAX : room;
+	room = room < size ? size : room;
+	fresh = malloc(sizeof(*fresh) + room);
+	if (!fresh)
+		return NULL;
+	*fresh = (struct merged_names){.next = names, .room = room};
+	list->names = fresh;
+	return fresh;
 }
 
 /* The name must not be in the list. */
 static int add_entry(struct merged_list *list, const struct merged_entry *entry)
 {
-	char *name = strdup(entry->name);
+	size_t size = strlen(entry->name) + 1;
+	struct merged_names *names = make_room(list, size);
+	char *name;
 
-	if (!name)
+	if (!names || (list->count == list->room && grow_entries(list) < 0) ||
+		(list->table_size && list->count * 2 >= list->table_size && grow_table(list) < 0))
 		return -ENOMEM;
-	if ((list->count == list->room && grow_entries(list) < 0) ||
-		(list->count * 2 >= list->table_size && grow_table(list) < 0)) {
-		free(name);
-		return -ENOMEM;
-	}
+	name = memcpy(names->bytes + names->used, entry->name, size);
+	names->used += size;
 	list->entries[list->count] = *entry;
 	list->entries[list->count].name = name;
-	*find_place(list, name) = ++list->count;
+	list->count++;
+	if (list->table_size)
+		*find_place(list, name) = list->count;
 	return 0;
+}
+
+static void free_names(struct merged_list *list)
+{
+	struct merged_names *next;
+
+	for (; list->names; list->names = next) {
+		next = list->names->next;
+		free(list->names);
+	}
 }
 
 void merged_list_release(struct merged_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
-		free(list->entries[i].name);
+	free_names(list);
 	free(list->entries);
 	free(list->table);
 	*list = (struct merged_list){0};
@@ -111,9 +147,10 @@ static bool has_whiteout_prefix(const char *name)
 /* A .wh.NAME takes NAME out of what comes from below, not out of its own directory. */
 static int add_hiding(struct merged_list *list, const char *name)
 {
-	struct merged_entry entry = {.name = (char *)name, .is_hiding = true};
+	struct merged_entry entry = {.name = name, .is_hiding = true};
+	int r = has_name(list, name);
 
-	return find_entry(list, name) ? 0 : add_entry(list, &entry);
+	return r == 0 ? add_entry(list, &entry) : r < 0 ? r : 0;
 }
 
 struct upper_walk {
@@ -146,13 +183,16 @@ static int examine_upper(struct upper_walk *walk, const char *name, struct merge
 
 static int add_upper_entry(struct upper_walk *walk, const struct dirent *e)
 {
-	struct merged_entry entry = {.name = (char *)e->d_name, .type = DTTOIF(e->d_type)};
+	struct merged_entry entry = {.name = e->d_name, .type = DTTOIF(e->d_type)};
 	int r = 0;
 
 	if (walk->ov->aufs_whiteouts && has_whiteout_prefix(e->d_name))
 		return 0;
-	if (e->d_type == DT_CHR || e->d_type == DT_UNKNOWN ||
-		(e->d_type == DT_REG && walk->may_hide_files))
+	/* Most whiteouts are names of one device: its number tells. */
+	if (e->d_type == DT_CHR && e->d_ino == atomic_load(&walk->ov->whiteout_ino))
+		entry.is_hiding = true;
+	else if (e->d_type == DT_CHR || e->d_type == DT_UNKNOWN ||
+		 (e->d_type == DT_REG && walk->may_hide_files))
 		r = examine_upper(walk, e->d_name, &entry);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -201,6 +241,7 @@ struct layer_walk {
 	struct merged_list *list;
 	const struct lower_ref *dir;
 	struct merged_list hidden; /* by this layer, from the layers below it */
+	bool has_others;	   /* the list has names of what is above; this has each once */
 	bool may_hide_files;	   /* as in the upper */
 	int result;
 };
@@ -229,17 +270,18 @@ static int examine_lower(struct layer_walk *walk, const char *name, mode_t *type
 static int add_lower_entry(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
 {
 	struct layer_walk *walk = ctx;
-	struct merged_entry entry = {.name = (char *)name, .type = type};
-	struct merged_entry *known;
+	struct merged_entry entry = {.name = name, .type = type};
+	int r;
 
 	if (walk->dir->layer->has_whiteouts && has_whiteout_prefix(name)) {
 		walk->result = add_hiding(&walk->hidden, name + WHITEOUT_PREFIX_LEN);
 		return walk->result;
 	}
-	known = find_entry(walk->list, name);
-	if (known) {
-		/* The topmost of merged directories has the number. */
-		return 0;
+	/* The topmost of merged directories has the number. */
+	r = walk->has_others ? has_name(walk->list, name) : 0;
+	if (r != 0) {
+		walk->result = r < 0 ? r : 0;
+		return walk->result;
 	}
 	walk->result = walk->dir->layer->has_whiteouts ? examine_lower(walk, name, &entry.type) : 0;
 	if (walk->result < 0)
@@ -250,22 +292,32 @@ static int add_lower_entry(void *ctx, const char *name, mode_t type, uint64_t in
 	return walk->result;
 }
 
-static int add_layer(struct overlay *ov, const struct lower_ref *dir, struct merged_list *list)
+static int read_layer_marks(struct layer_walk *walk)
 {
-	struct layer_walk walk = {.ov = ov, .list = list, .dir = dir};
 	struct mark_set marks;
-	int r = dir->layer->has_whiteouts ? lower_marks(dir, &marks) : 0;
+	int r = lower_marks(walk->dir, &marks);
 
-	if (r == 0 && dir->layer->has_whiteouts) {
-		r = lower_opaque_state(dir, &marks);
-		walk.may_hide_files = marks.impure || r == OPAQUE_XATTR_WHITEOUTS;
-	}
+	if (r == 0 && marks.opaque)
+		r = lower_opaque_state(walk->dir, &marks);
+	walk->may_hide_files = marks.impure || r == OPAQUE_XATTR_WHITEOUTS;
+	return r < 0 ? r : 0;
+}
+
+static int add_layer(
+	struct overlay *ov, const struct lower_set *lowers, size_t i, struct merged_list *list)
+{
+	const struct lower_ref *dir = &lowers->refs[i];
+	struct layer_walk walk = {
+		.ov = ov, .list = list, .dir = dir, .has_others = list->count > 0};
+	bool is_plain = i < LOWER_PLAIN_MAX && lowers->plain & 1u << i;
+	int r = dir->layer->has_whiteouts && !is_plain ? read_layer_marks(&walk) : 0;
+
 	if (r >= 0)
 		r = layer_readdir(dir->layer, dir->node, 0, add_lower_entry, &walk);
 	if (r == 0)
 		r = walk.result;
-	for (size_t i = 0; r == 0 && i < walk.hidden.count; i++)
-		r = add_hiding(list, walk.hidden.entries[i].name);
+	for (size_t k = 0; r == 0 && k < walk.hidden.count; k++)
+		r = add_hiding(list, walk.hidden.entries[k].name);
 	merged_list_release(&walk.hidden);
 	return r;
 }
@@ -275,12 +327,9 @@ static void drop_hiding(struct merged_list *list)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		if (list->entries[i].is_hiding)
-			free(list->entries[i].name);
-		else
+	for (size_t i = 0; i < list->count; i++)
+		if (!list->entries[i].is_hiding)
 			list->entries[kept++] = list->entries[i];
-	}
 	list->count = kept;
 	free(list->table);
 	list->table = NULL;
@@ -300,7 +349,7 @@ static int compare_places(const void *a, const void *b)
 static void give_places(struct merged_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		list->entries[i].place = MERGED_PLACE_MIN + (hash_name(list->entries[i].name) >> 2);
+		list->entries[i].place = MERGED_PLACE_MIN + name_order(list->entries[i].name);
 	if (list->count > 1)
 		qsort(list->entries, list->count, sizeof(list->entries[0]), compare_places);
 	for (size_t i = 1; i < list->count; i++)
@@ -331,7 +380,7 @@ int merge_directory(struct overlay *ov, const struct dir_hold *hold, struct merg
 	if (hold->pin.fd >= 0)
 		r = add_upper(ov, hold, ret_list);
 	for (size_t i = 0; r == 0 && i < lowers->count; i++)
-		r = add_layer(ov, &lowers->refs[i], ret_list);
+		r = add_layer(ov, lowers, i, ret_list);
 	if (r < 0) {
 		merged_list_release(ret_list);
 		return r;

@@ -98,6 +98,20 @@ void node_name_set_upper(struct overlay *ov, struct node *parent, const char *na
 	mutex_unlock(&ov->table);
 }
 
+int node_name_in_upper(
+	struct overlay *ov, const struct node *node, struct node *parent, const char *name)
+{
+	struct node_name *n;
+	int r = -ENOENT;
+
+	mutex_lock(&ov->table);
+	n = table_find_name(ov, parent, name);
+	if (n && n->node == node)
+		r = n->in_upper;
+	mutex_unlock(&ov->table);
+	return r;
+}
+
 static int take_place(struct overlay *ov, struct node *node, bool in_upper, bool any,
 	struct node_place *ret_place)
 {
@@ -139,6 +153,21 @@ bool node_has_other_name(
 	return has_other;
 }
 
+bool node_name_in(
+	struct overlay *ov, struct node *node, const struct node *dir, char name[NAME_MAX + 1])
+{
+	struct node_name *n;
+
+	mutex_lock(&ov->table);
+	n = node->names;
+	while (n && !(n->in_upper && n->parent == dir))
+		n = n->node_next;
+	if (n)
+		strcpy(name, n->name);
+	mutex_unlock(&ov->table);
+	return n != NULL;
+}
+
 void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->table)
 {
 	if (!node->is_kept)
@@ -148,12 +177,13 @@ void node_keep_locked(struct overlay *ov, struct node *node) requires_lock(ov->t
 
 void node_hide_link(struct overlay *ov, struct node *node)
 {
+	struct node_use *use = node_use(node);
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	atomic_store(&node->hidden_at, now.tv_sec * 1000000000ll + now.tv_nsec);
+	atomic_store(&use->hidden_at, now.tv_sec * 1000000000ll + now.tv_nsec);
 	mutex_lock(&ov->table);
-	if (++node->hidden_links < node->lower_links) {
+	if (++use->hidden_links < use->lower_links) {
 		node_keep_locked(ov, node);
 	} else if (node->is_kept && !node_is_upper(node)) {
 		node->refs--;

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "overlay/quota.h"
+#include "overlay/merge.h"
 #include "overlay/node-internal.h"
+#include "overlay/quota.h"
 #include "overlay/table.h"
 #include "util/cleanup.h"
 
-/* Nodes, of some 200 bytes each with what belongs to them. */
+/* Nodes, of some 120 bytes each with what belongs to them. */
 #define TRIM_MIN 4096
 
 void lower_set_release(struct lower_set *set)
@@ -43,6 +44,7 @@ static void node_dir_free(struct overlay *ov, struct node_dir *dir)
 {
 	if (!dir)
 		return;
+	directory_drop_listing(ov, dir);
 	fdcache_drop(ov->fds, &dir->upper_fd);
 	rwlock_destroy(&dir->lock);
 	lower_set_release(&dir->lowers);
@@ -50,15 +52,24 @@ static void node_dir_free(struct overlay *ov, struct node_dir *dir)
 	free(dir);
 }
 
-static void node_free(struct overlay *ov, struct node *node)
+static void node_use_free(struct overlay *ov, struct node_use *use)
 {
-	node_dir_free(ov, node->dir);
-	if (node->lower.layer)
+	if (!use)
+		return;
+	quota_settle(ov->quota, atomic_load(&use->orphan_fd));
+	close_keep_errno(node_take_fd(ov, &use->orphan_fd));
+	close_keep_errno(node_take_fd(ov, &use->coherent_fd));
+	free(use);
+}
+
+/* What belongs to it. */
+static void node_release(struct overlay *ov, struct node *node)
+{
+	if (node_is_dir(node))
+		node_dir_free(ov, node->dir);
+	else if (node->lower.layer)
 		layer_forget(node->lower.layer, node->lower.node, 1);
-	quota_settle(ov->quota, atomic_load(&node->orphan_fd));
-	close_keep_errno(node_take_fd(ov, &node->orphan_fd));
-	close_keep_errno(node_take_fd(ov, &node->coherent_fd));
-	free(node);
+	node_use_free(ov, node_use(node));
 }
 
 static struct node_dir *node_dir_new(struct node_spec *spec)
@@ -77,58 +88,81 @@ static struct node_dir *node_dir_new(struct node_spec *spec)
 	return dir;
 }
 
-static struct node *node_new(struct overlay *ov, struct node_spec *spec)
+static struct node_use *node_use_new(uint32_t lower_links)
 {
-	struct node *node = calloc(1, sizeof(*node));
+	struct node_use *use = calloc(1, sizeof(*use));
 
-	if (!node)
+	if (!use)
 		return NULL;
-	node->ino = spec->ino;
-	node->type = spec->type;
-	node->lower_links = (uint32_t)spec->lower_links;
+	use->lower_links = lower_links;
+	atomic_init(&use->orphan_fd, -1);
+	atomic_init(&use->coherent_fd, -1);
+	use->lent_fd = -1;
+	return use;
+}
+
+int node_prepare(struct node *node)
+{
+	struct node_use *use = node_use(node), *fresh;
+
+	if (use)
+		return 0;
+	fresh = node_use_new(0);
+	if (!fresh)
+		return -ENOMEM;
+	/* Of two threads one was faster. */
+	if (!atomic_compare_exchange_strong(&node->use, &use, fresh))
+		free(fresh);
+	return 0;
+}
+
+/* Not in the table yet, and without an id. */
+static int node_init(struct node *node, struct node_spec *spec)
+{
+	*node = (struct node){.ino = spec->ino, .type = (uint16_t)spec->type, .refs = 1};
 	atomic_init(&node->has_upper, spec->has_upper);
-	atomic_init(&node->orphan_fd, -1);
-	atomic_init(&node->protection, -1);
-	atomic_init(&node->coherent_fd, -1);
+	atomic_init(&node->protection, PROTECTION_UNKNOWN);
+	if (spec->has_upper || spec->is_shared) {
+		atomic_init(&node->use, node_use_new((uint32_t)spec->lower_links));
+		if (!node_use(node))
+			return -ENOMEM;
+	}
 	if (S_ISDIR(spec->type)) {
 		node->dir = node_dir_new(spec);
-		if (!node->dir) {
-			node_free(ov, node);
-			return NULL;
-		}
-	} else if (spec->lowers.count > 0) {
+		return node->dir ? 0 : -ENOMEM;
+	}
+	if (spec->lowers.count > 0) {
 		node->lower = spec->lowers.refs[0];
 		/* The first reference is the node's now, the others go back. */
 		spec->lowers.refs[0] = spec->lowers.refs[--spec->lowers.count];
 	}
-	return node;
+	return 0;
 }
 
 /*
  * Takes an unreferenced node, and every parent that goes with it, out of the
- * tables. They are chained by key_next, and freed without the lock.
+ * tables, but for their ids. They are chained by dead_next, and freed without the lock.
  */
 static struct node *detach_dead(struct overlay *ov, struct node *node) requires_lock(ov->table)
 {
 	struct node *pending = node, *dead = NULL;
 
 	table_unlink_key(ov, node);
-	node->key_next = NULL;
+	node->dead_next = NULL;
 	while (pending) {
 		node = pending;
-		pending = node->key_next;
+		pending = node->dead_next;
 		while (node->names) {
 			struct node_name *n = node->names;
 
 			table_unlink_name(ov, n);
 			if (--n->parent->refs == 0) {
-				n->parent->key_next = pending;
+				n->parent->dead_next = pending;
 				pending = n->parent;
 			}
 			free(n);
 		}
-		table_give_id_back(ov, node);
-		node->key_next = dead;
+		node->dead_next = dead;
 		dead = node;
 	}
 	return dead;
@@ -150,13 +184,17 @@ static void trim_memory(struct overlay *ov, size_t known)
 
 void node_free_chain(struct overlay *ov, struct node *node)
 {
-	while (node) {
-		struct node *next = node->key_next;
-
-		node_free(ov, node);
+	if (!node)
+		return;
+	for (struct node *n = node; n; n = n->dead_next)
+		node_release(ov, n);
+	mutex_lock(&ov->table);
+	for (struct node *next; node; node = next) {
+		next = node->dead_next;
+		table_give_id_back(ov, node);
 		atomic_fetch_add(&ov->freed_count, 1);
-		node = next;
 	}
+	mutex_unlock(&ov->table);
 }
 
 struct node *node_drop_refs_locked(struct overlay *ov, struct node *node, uint64_t count)
@@ -186,11 +224,10 @@ void node_ref(struct overlay *ov, struct node *node)
 
 struct node *node_get(struct overlay *ov, uint64_t id)
 {
-	struct node *node = NULL;
+	struct node *node;
 
 	mutex_lock(&ov->table);
-	if (id < ov->slot_count)
-		node = ov->slots[id].node;
+	node = table_find_id(ov, id);
 	if (node)
 		node->refs++;
 	mutex_unlock(&ov->table);
@@ -259,21 +296,27 @@ void node_remember(struct overlay *ov, struct node *node, uint64_t count)
 	mutex_lock(&ov->table);
 	if (node->nlookup == 0)
 		node->refs++;
-	node->nlookup += count;
+	if (count < NLOOKUP_MAX - node->nlookup)
+		node->nlookup += (uint32_t)count;
+	else
+		node->nlookup = NLOOKUP_MAX;
 	mutex_unlock(&ov->table);
 }
 
-void node_forget(struct overlay *ov, uint64_t id, uint64_t count)
+bool node_forget(struct overlay *ov, uint64_t id, uint64_t count)
 {
 	struct node *node, *dead = NULL;
+	bool is_forgotten = true;
 	size_t known;
 
 	mutex_lock(&ov->table);
-	node = id < ov->slot_count ? ov->slots[id].node : NULL;
+	node = table_find_id(ov, id);
 	/* More than was handed out: a confused or hostile client; keep what is ours. */
 	if (node && node->nlookup > 0) {
-		node->nlookup -= count < node->nlookup ? count : node->nlookup;
-		if (node->nlookup == 0)
+		if (node->nlookup < NLOOKUP_MAX)
+			node->nlookup -= count < node->nlookup ? (uint32_t)count : node->nlookup;
+		is_forgotten = node->nlookup == 0;
+		if (is_forgotten)
 			dead = node_drop_refs_locked(ov, node, 1);
 	}
 	known = ov->name_count;
@@ -281,16 +324,12 @@ void node_forget(struct overlay *ov, uint64_t id, uint64_t count)
 	node_free_chain(ov, dead);
 	if (dead)
 		trim_memory(ov, known);
+	return is_forgotten;
 }
 
-uint64_t node_generation(struct overlay *ov, const struct node *node)
+uint64_t node_generation(const struct node *node)
 {
-	uint64_t generation;
-
-	mutex_lock(&ov->table);
-	generation = ov->slots[node->id].generation;
-	mutex_unlock(&ov->table);
-	return generation;
+	return node->generation;
 }
 
 /* --- names --- */
@@ -310,20 +349,19 @@ static struct node *find_known(struct overlay *ov, const struct node_spec *spec,
 	return node;
 }
 
-/* What is used of `fresh` and `name` is set to NULL, the rest stays the caller's. */
-static int insert_locked(struct overlay *ov, const struct node_spec *spec, struct node **fresh,
+/* What is used of `fresh` and `name` is empty then, the rest stays the caller's. */
+static int insert_locked(struct overlay *ov, const struct node_spec *spec, struct node *fresh,
 	struct node_name **name, struct node **ret_node) requires_lock(ov->table)
 {
 	bool has_name;
 	struct node *node = find_known(ov, spec, &has_name);
 
 	if (!node) {
-		int r = table_take_id(ov, spec->id, *fresh);
+		int r = table_add_node(ov, spec->id, fresh, &node);
 
 		if (r < 0)
 			return r;
-		node = steal_ptr(fresh);
-		node->refs = 1;
+		*fresh = (struct node){.ino = 0};
 		if (spec->is_shared)
 			table_link_key(ov, node);
 	}
@@ -338,20 +376,21 @@ static int insert_locked(struct overlay *ov, const struct node_spec *spec, struc
 
 int node_add(struct overlay *ov, struct node_spec *spec, struct node **ret_node)
 {
-	struct node *fresh = node_new(ov, spec);
 	_cleanup_free_ struct node_name *name = NULL;
-	int r = -ENOMEM;
+	struct node fresh;
+	int r = node_init(&fresh, spec);
 
 	lower_set_release(&spec->lowers);
-	if (fresh && spec->parent)
-		name = table_new_name(spec->parent, fresh, spec->name);
-	if (fresh && (name || !spec->parent)) {
+	if (r == 0 && spec->parent) {
+		name = table_new_name(spec->parent, NULL, spec->name);
+		r = name ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
 		mutex_lock(&ov->table);
 		r = insert_locked(ov, spec, &fresh, &name, ret_node);
 		mutex_unlock(&ov->table);
 	}
-	if (fresh)
-		node_free(ov, fresh);
+	node_release(ov, &fresh);
 	return r;
 }
 
@@ -372,9 +411,12 @@ void nodes_free(struct overlay *ov) no_lock_analysis
 			free(n);
 		}
 	}
-	for (uint64_t i = 0; i < ov->slot_count; i++)
-		if (ov->slots[i].node)
-			node_free(ov, ov->slots[i].node);
+	for (uint64_t id = 0; id < (uint64_t)ov->block_count * BLOCK_NODES; id++) {
+		struct node *node = table_find_id(ov, id);
+
+		if (node)
+			node_release(ov, node);
+	}
 	table_free(ov);
 	pthread_cond_destroy(&ov->copied);
 	mutex_destroy(&ov->table);

@@ -52,8 +52,15 @@ void node_add_subdir(struct overlay *ov, struct node *dir);
 
 /* The kernel's references. */
 void node_remember(struct overlay *ov, struct node *node, uint64_t count);
-void node_forget(struct overlay *ov, uint64_t id, uint64_t count);
-uint64_t node_generation(struct overlay *ov, const struct node *node);
+/* True when none of them is left. */
+bool node_forget(struct overlay *ov, uint64_t id, uint64_t count);
+uint64_t node_generation(const struct node *node);
+
+/*
+ * Gives it what a node needs (`struct node_use`) before it comes into the upper, is opened or loses
+ * a name: afterwards nothing may fail. 0 or -ENOMEM. A node with an upper or several names has it.
+ */
+int node_prepare(struct node *node);
 
 /*
  * One name of the node, of an upper node one that the upper has (a hard link of a lower
@@ -78,9 +85,15 @@ struct node_name *node_new_name(struct node *parent, const char *name);
 void node_add_name(struct overlay *ov, struct node *node, struct node_name *name);
 /* The upper has this name of a node from now on. */
 void node_name_set_upper(struct overlay *ov, struct node *parent, const char *name);
+/* Whether the upper has this name of the node: 1, 0, or -ENOENT when it is the node's no longer. */
+int node_name_in_upper(
+	struct overlay *ov, const struct node *node, struct node *parent, const char *name);
 /* Whether the upper has the node under another name than this one. */
 bool node_has_other_name(
 	struct overlay *ov, struct node *node, struct node *parent, const char *name);
+/* One of its names in this directory, held, that the upper has; false without one. */
+bool node_name_in(
+	struct overlay *ov, struct node *node, const struct node *dir, char name[NAME_MAX + 1]);
 /* A name of an upper node that the upper does not have: see node_place(). -ENOENT without one. */
 int node_alias(struct overlay *ov, struct node *node, struct node_place *ret_place);
 /*

@@ -67,9 +67,9 @@ static int open_work(struct overlay *ov, const struct overlay_config *config, st
 	return 0;
 }
 
-static int try_links(struct overlay *ov, struct error *err)
+static int try_work(struct overlay *ov, struct error *err)
 {
-	int r = probe_upper_links(ov);
+	int r = probe_work(ov);
 
 	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "workdir") : 0;
 }
@@ -93,7 +93,7 @@ static int adopt_root(struct overlay *ov, const struct lower_ref *top)
 	if (idmap_can_copy(ov->ids, IDMAP_UID, st.st_uid) &&
 		idmap_can_copy(ov->ids, IDMAP_GID, st.st_gid) &&
 		upper_set_mark(ov, ov->upper_fd, MARK_ROOT, "y") == 0 &&
-		acl_clear(ov->upper_fd) == 0 && copy_xattrs(ov, top, ov->upper_fd) == 0)
+		acl_clear(ov->upper_fd) == 0 && copy_xattrs(ov, top, ov->upper_fd) >= 0)
 		(void)stage_attributes(&root, &st);
 	return 0;
 }
@@ -185,6 +185,15 @@ static int set_bounds(struct overlay *ov, const struct overlay_config *config, s
 	return 0;
 }
 
+/* What goes past us is counted by nobody, and moves access times where the mount lets it. */
+static bool may_pass(const struct overlay *ov)
+{
+	struct statvfs st;
+
+	return ov->upper_fd >= 0 && !ov->quota && call_fstatvfs(ov->upper_fd, &st) == 0 &&
+	       (st.f_flag & ST_NOATIME);
+}
+
 /* --- life --- */
 
 static int set_up(struct overlay *ov, const struct overlay_config *config, struct error *err)
@@ -198,12 +207,13 @@ static int set_up(struct overlay *ov, const struct overlay_config *config, struc
 		if (r == 0)
 			r = choose_whiteouts(ov, err);
 		if (r == 0)
-			r = try_links(ov, err);
+			r = try_work(ov, err);
 		if (r == 0)
 			r = set_bounds(ov, config, err);
 		if (r < 0)
 			return r;
 	}
+	ov->may_pass = may_pass(ov);
 	ov->has_acls = !config->no_acls && acl_is_supported(ov);
 	return make_root(ov, config->adopts_root, err);
 }
@@ -246,6 +256,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->redirect_dir = config->redirect_dir;
 	ov->own_uid = geteuid();
 	ov->own_gid = getegid();
+	ov->work_uid = ov->work_gid = (uint32_t)-1;
 	ov->fds = fdcache_shared();
 	ov->open_max = choose_open_max();
 	mutex_init(&ov->rename_lock);

@@ -46,17 +46,19 @@ static int read_lower(const struct node *node)
 
 int protection_of(struct overlay *ov, struct node *node)
 {
-	int unknown = -1, flags = atomic_load(&node->protection);
+	uint8_t known = atomic_load(&node->protection);
+	int flags;
 
-	if (flags >= 0)
-		return flags;
+	if (known != PROTECTION_UNKNOWN)
+		return known;
 	if (!S_ISREG(node->type) && !S_ISDIR(node->type))
 		flags = 0;
 	else
 		flags = node_is_upper(node) ? read_upper(ov, node) : read_lower(node);
 	/* Whoever has set them meanwhile knows better. */
-	if (flags >= 0 && !atomic_compare_exchange_strong(&node->protection, &unknown, flags))
-		flags = unknown;
+	if (flags >= 0 &&
+		!atomic_compare_exchange_strong(&node->protection, &known, (uint8_t)flags))
+		flags = known;
 	return flags;
 }
 
@@ -76,7 +78,7 @@ int protect_check_removal(struct overlay *ov, struct node *dir, struct node *nod
 
 void protection_is(struct node *node, int flags)
 {
-	atomic_store(&node->protection, flags);
+	atomic_store(&node->protection, (uint8_t)flags);
 }
 
 int protect_mark(struct overlay *ov, int fd, int flags)

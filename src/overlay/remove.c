@@ -74,8 +74,11 @@ struct removal {
 	struct overlay *ov;
 	const char *name;
 	struct dir_hold hold; /* of the directory that the name is in */
-	struct probe probe;
+	bool is_upper;	      /* the upper has an object under the name */
 	bool needs_whiteout;
+	/* A directory that goes, held; NULL: no directory. */
+	const struct dir_hold *inner;
+	bool is_empty; /* it was looked at: what it has in the upper are whiteouts */
 };
 
 /* A directory that moves to another one must be writable: it goes, so its mode does not matter. */
@@ -95,9 +98,15 @@ static int swap_directory(struct removal *rm, const char *temp, int inner_fd)
 	return r;
 }
 
-/* Puts a whiteout where an upper object stands, in one step. `inner_fd` is a directory's. */
-static int replace_by_whiteout(struct removal *rm, int inner_fd)
+static int inner_fd_of(const struct removal *rm)
 {
+	return rm->inner ? rm->inner->pin.fd : -1;
+}
+
+/* Puts a whiteout where an upper object stands, in one step. */
+static int replace_by_whiteout(struct removal *rm)
+{
+	int inner_fd = inner_fd_of(rm);
 	char temp[TEMP_NAME_MAX];
 	int r;
 
@@ -114,105 +123,108 @@ static int replace_by_whiteout(struct removal *rm, int inner_fd)
 	return r;
 }
 
-static int unlink_upper(struct removal *rm, struct node *node, int inner_fd)
+static int unlink_upper(struct removal *rm, struct node *node)
 {
-	int flags = inner_fd >= 0 ? AT_REMOVEDIR : 0;
+	int flags = rm->inner ? AT_REMOVEDIR : 0;
 	int r = call_unlinkat(rm->hold.pin.fd, rm->name, flags);
 
-	if (r != -ENOTEMPTY || inner_fd < 0)
+	if (r != -ENOTEMPTY || !rm->inner)
 		return r;
+	r = rm->is_empty ? 0 : directory_is_empty(rm->ov, rm->inner);
 	/* Whiteouts are in it. */
-	r = directory_clear(rm->ov, node, inner_fd);
+	if (r == 0)
+		r = directory_clear(rm->ov, node, inner_fd_of(rm));
 	return r < 0 ? r : call_unlinkat(rm->hold.pin.fd, rm->name, flags);
 }
 
-static int remove_upper(struct removal *rm, struct node *node, int inner_fd)
+static int remove_upper(struct removal *rm, struct node *node)
 {
 	int r = 0;
 
 	if (rm->needs_whiteout && !rm->ov->writes_aufs)
-		return replace_by_whiteout(rm, inner_fd);
+		return replace_by_whiteout(rm);
 	/* In AUFS form the whiteout stands beside the object: first it, then the removal. */
 	if (rm->needs_whiteout)
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
 	if (r < 0)
 		return r;
-	r = unlink_upper(rm, node, inner_fd);
+	r = unlink_upper(rm, node);
 	if (r < 0 && rm->needs_whiteout)
 		whiteout_undo(rm->ov, rm->hold.pin.fd, rm->name);
 	return r;
 }
 
-static int prepare(struct removal *rm, struct node *dir)
+/* Whether something below would show without the object in the upper. */
+static int find_below(struct removal *rm, struct node *dir)
 {
-	struct overlay *ov = rm->ov;
-	int r = check_name(ov, rm->name);
+	int r = lower_is_visible(rm->ov, dir, rm->name);
 
-	if (r < 0)
-		return r == -EINVAL ? -ENOENT : r;
-	if (ov->upper_fd < 0)
-		return -EROFS;
-	r = copyup_node(ov, dir, COPYUP_FOR_REMOVAL);
-	if (r == 0)
-		r = dir_hold(ov, dir, true, &rm->hold);
-	if (r == 0)
-		r = probe_upper(ov, &rm->hold, rm->name, &rm->probe);
-	if (r < 0)
-		return r;
-	if (rm->probe.upper == UPPER_WHITEOUT)
-		return -ENOENT;
-	r = lower_is_visible(ov, dir, rm->name);
-	if (r < 0)
+	if (r <= 0)
 		return r;
 	/*
 	 * An opaque directory hides what is below it only while it stands; a .wh.NAME
 	 * beside it goes on hiding.
 	 */
-	if (r > 0) {
-		r = upper_has_aufs_whiteout(ov, rm->hold.pin.fd, rm->name);
-		rm->needs_whiteout = r == 0;
-	}
+	r = upper_has_aufs_whiteout(rm->ov, rm->hold.pin.fd, rm->name);
+	return r < 0 ? r : !r;
+}
+
+/*
+ * Holds the directory. What stands under the name the node tells: as long as it has the name,
+ * either the upper has it there, or has nothing and a layer shows it.
+ */
+static int prepare(struct removal *rm, struct node *dir, struct node *node)
+{
+	struct overlay *ov = rm->ov;
+	int r = node_prepare(node);
+
+	if (r == 0)
+		r = copyup_node(ov, dir, COPYUP_FOR_REMOVAL);
+	if (r == 0)
+		r = dir_hold(ov, dir, true, &rm->hold);
 	if (r < 0)
 		return r;
-	if (rm->probe.upper == UPPER_NONE && !rm->needs_whiteout)
-		return -ENOENT;
-	return 0;
+	r = node_name_in_upper(ov, node, dir, rm->name);
+	if (r < 0)
+		return r;
+	rm->is_upper = r > 0;
+	r = rm->is_upper ? find_below(rm, dir) : 1;
+	rm->needs_whiteout = r > 0;
+	return r < 0 ? r : 0;
 }
 
 /* Whoever has the object open, or stands in it, keeps it. */
 static int open_for_holders(struct removal *rm, struct node *node, int *ret_fd)
 {
-	if (rm->probe.upper != UPPER_OBJECT)
+	if (!rm->is_upper)
 		return 0;
 	return upper_open_orphan(rm->ov, node, &rm->hold, rm->name, ret_fd);
 }
 
-/* `inner_fd` is the directory that goes, -1 for anything else. */
-static int commit(struct removal *rm, struct node *node, int inner_fd)
+static int commit(struct removal *rm, struct node *node)
 {
 	_cleanup_close_ int orphan_fd = -1;
 	int r = open_for_holders(rm, node, &orphan_fd);
 
 	if (r < 0)
 		return r;
-	if (rm->probe.upper == UPPER_OBJECT)
-		r = remove_upper(rm, node, inner_fd);
+	if (rm->is_upper)
+		r = remove_upper(rm, node);
 	else
 		r = whiteout_create(rm->ov, rm->hold.pin.fd, rm->name);
 	if (r < 0)
 		return r;
 	upper_keep_orphan(rm->ov, node, steal_fd(&orphan_fd));
 	node_set_cleared(node);
-	if (rm->probe.upper == UPPER_NONE)
+	if (!rm->is_upper)
 		node_hide_link(rm->ov, node);
-	quota_settle(rm->ov->quota, atomic_load(&node->orphan_fd));
+	quota_settle(rm->ov->quota, node_orphan_fd(node));
 	node_drop_name(rm->ov, rm->hold.dir, rm->name);
 	return 0;
 }
 
 static int unlink_node(struct removal *rm, struct node *dir, struct node *node)
 {
-	struct node *again = NULL;
 	int r = node_is_dir(node) ? -EISDIR : 0;
 
 	/* The other names of a layer's hard link must have what was written, before this one goes.
@@ -220,13 +232,10 @@ static int unlink_node(struct removal *rm, struct node *dir, struct node *node)
 	if (r == 0 && node_is_upper(node))
 		r = copyup_node(rm->ov, node, COPYUP_ALL);
 	if (r == 0)
-		r = prepare(rm, dir);
+		r = prepare(rm, dir, node);
 	if (r == 0)
-		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &again);
-	if (r == 0)
-		r = again == node ? commit(rm, node, -1) : -ENOENT;
+		r = commit(rm, node);
 	dir_release(&rm->hold);
-	node_put(rm->ov, again);
 	return r;
 }
 
@@ -244,15 +253,26 @@ static int unlink_in(struct removal *rm, struct node *dir)
 	return r;
 }
 
+/* One that is the upper's alone: rmdir(2) tells whether it is empty. */
+static bool is_told_by_rmdir(const struct removal *rm, const struct node *node)
+{
+	return rm->is_upper && !rm->needs_whiteout && node->dir->lowers.count == 0;
+}
+
 /* The directory that goes is held while it is seen to be empty, and until it is gone. */
 static int rmdir_held(struct removal *rm, struct node *node)
 {
 	_cleanup_hold_ struct dir_hold inner = {.dir = NULL};
 	int r = node_is_dir(node) ? dir_hold(rm->ov, node, true, &inner) : -ENOTDIR;
 
-	if (r == 0)
+	if (r < 0)
+		return r;
+	rm->inner = &inner;
+	if (!is_told_by_rmdir(rm, node)) {
 		r = directory_is_empty(rm->ov, &inner);
-	return r < 0 ? r : commit(rm, node, inner.pin.fd);
+		rm->is_empty = true;
+	}
+	return r < 0 ? r : commit(rm, node);
 }
 
 /*
@@ -262,7 +282,7 @@ static int rmdir_held(struct removal *rm, struct node *node)
 static int rmdir_in(struct removal *rm, struct node *dir)
 {
 	struct upper_pin pin = {.fd = -1};
-	struct node *node, *again = NULL;
+	struct node *node;
 	int r = lookup_node(rm->ov, dir, rm->name, &node);
 
 	if (r < 0)
@@ -271,14 +291,11 @@ static int rmdir_in(struct removal *rm, struct node *dir)
 	if (r == 0)
 		r = node_is_dir(node) ? upper_pin(rm->ov, node, &pin) : -ENOTDIR;
 	if (r == 0)
-		r = prepare(rm, dir);
+		r = prepare(rm, dir, node);
 	if (r == 0)
-		r = lookup_node_held(rm->ov, &rm->hold, rm->name, &again);
-	if (r == 0)
-		r = again == node ? rmdir_held(rm, node) : -ENOENT;
+		r = rmdir_held(rm, node);
 	dir_release(&rm->hold);
 	upper_unpin(rm->ov, &pin);
-	node_put(rm->ov, again);
 	node_put(rm->ov, node);
 	return r;
 }

@@ -15,25 +15,35 @@
 #include "overlay/rename.h"
 #include "util/cleanup.h"
 
+/* What the upper has there: a node that is known tells. -EAGAIN when somebody was faster. */
+static int find_upper(struct renaming *rn, struct place *place)
+{
+	struct node *node;
+	int r;
+
+	place->probe = (struct probe){.upper = UPPER_NONE};
+	if (place->node) {
+		r = node_name_in_upper(rn->ov, place->node, place->dir, place->name);
+		if (r > 0)
+			place->probe.upper = UPPER_OBJECT;
+		return r < 0 ? -EAGAIN : 0;
+	}
+	node = node_find(rn->ov, place->dir, place->name);
+	node_put(rn->ov, node);
+	return node ? -EAGAIN : probe_upper(rn->ov, place->hold, place->name, &place->probe);
+}
+
 static int probe_place(struct renaming *rn, struct place *place)
 {
-	struct node *node = node_find(rn->ov, place->dir, place->name);
-	int r = probe_upper(rn->ov, place->hold, place->name, &place->probe);
+	int r = find_upper(rn, place);
 
-	node_put(rn->ov, node);
-	if (r < 0)
-		return r;
-	/* Somebody was faster: the caller looks again. */
-	if (node != place->node)
-		return -EAGAIN;
-	r = lower_is_visible(rn->ov, place->dir, place->name);
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = lower_is_visible(rn->ov, place->dir, place->name);
 	place->is_below = false;
-	if (r > 0) {
-		r = upper_has_aufs_whiteout(rn->ov, place->hold->pin.fd, place->name);
-		place->is_below = r == 0;
-	}
+	if (r <= 0)
+		return r;
+	r = upper_has_aufs_whiteout(rn->ov, place->hold->pin.fd, place->name);
+	place->is_below = r == 0;
 	return r < 0 ? r : 0;
 }
 
@@ -109,6 +119,9 @@ static int prepare_target(struct renaming *rn)
 
 	if (!to->node)
 		return 0;
+	r = node_prepare(to->node);
+	if (r < 0)
+		return r;
 	if (node_is_dir(to->node)) {
 		r = dir_hold(rn->ov, to->node, true, &rn->target_hold);
 		if (r == 0)
@@ -218,7 +231,7 @@ static int move(struct renaming *rn)
 		return r;
 	settle_target(rn);
 	if (rn->to.node)
-		quota_settle(rn->ov->quota, atomic_load(&rn->to.node->orphan_fd));
+		quota_settle(rn->ov->quota, node_orphan_fd(rn->to.node));
 	node_move_name(rn->ov, rn->from.dir, rn->from.name, steal_ptr(&rn->to_name));
 	return rn->flags & RENAME_WHITEOUT ? publish_whiteout(rn) : 0;
 }
@@ -235,6 +248,12 @@ static int prepare(struct renaming *rn)
 	return r < 0 ? r : rn->to_name && rn->from_name ? 0 : -ENOMEM;
 }
 
+static bool is_taken(const struct place *place)
+{
+	return place->probe.upper == UPPER_OBJECT ||
+	       (place->probe.upper == UPPER_NONE && place->is_below);
+}
+
 int rename_locked(struct renaming *rn)
 {
 	int r = probe_place(rn, &rn->from);
@@ -243,6 +262,10 @@ int rename_locked(struct renaming *rn)
 		r = probe_place(rn, &rn->to);
 	if (r < 0)
 		return r;
+	if (!rn->to.node && !rn->looks && is_taken(&rn->to)) {
+		rn->looks = true;
+		return -EAGAIN;
+	}
 	/* Two names of one file: nothing happens, says POSIX. */
 	if (rn->from.node == rn->to.node)
 		return 0;

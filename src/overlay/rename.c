@@ -48,6 +48,21 @@ static int check_topology(const struct renaming *rn)
 
 /* --- finding and locking --- */
 
+/*
+ * A new name that is no node's is free in nearly all cases, for the kernel has just looked it up;
+ * if not, that is seen when the directory is held.
+ */
+static int find_target(struct renaming *rn)
+{
+	int r;
+
+	rn->to.node = node_find(rn->ov, rn->to.dir, rn->to.name);
+	if (rn->to.node || !(rn->looks || rn->flags & RENAME_EXCHANGE))
+		return 0;
+	r = lookup_node(rn->ov, rn->to.dir, rn->to.name, &rn->to.node);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int find_ends(struct renaming *rn)
 {
 	int r = lookup_node(rn->ov, rn->from.dir, rn->from.name, &rn->from.node);
@@ -57,8 +72,7 @@ static int find_ends(struct renaming *rn)
 	r = check_name(rn->ov, rn->to.name);
 	if (r < 0)
 		return r;
-	r = lookup_node(rn->ov, rn->to.dir, rn->to.name, &rn->to.node);
-	return r == -ENOENT ? 0 : r;
+	return node_is_dir(rn->to.dir) ? find_target(rn) : -ENOTDIR;
 }
 
 static int copy_ends_up(struct renaming *rn)

@@ -19,6 +19,7 @@ struct renaming {
 	struct overlay *ov;
 	const struct overlay_caller *caller;
 	unsigned flags;
+	bool looks; /* what is at the new name was not known, but there */
 	struct place from, to;
 	struct dir_hold from_hold, to_hold; /* the same directory: only from_hold */
 	struct dir_hold target_hold;	    /* a directory that is replaced */

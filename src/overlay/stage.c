@@ -50,10 +50,13 @@ int stage_object(
 	struct overlay *ov, const struct stat *st, const char *target, struct staged *ret_staged)
 {
 	struct staged staged = {.fd = -1};
+	mode_t mode = st->st_mode & 07777, needed = S_ISDIR(st->st_mode) ? 0700 : 0600;
 	int r;
 
+	/* A chown takes set-id bits away, and without these we may not work on it. */
+	staged.has_mode = !(mode & 07000) && (mode & needed) == needed;
 	work_temp_name(ov, staged.name);
-	r = stage_named(ov, st, S_ISDIR(st->st_mode) ? 0700 : 0600, target, &staged);
+	r = stage_named(ov, st, staged.has_mode ? mode : needed, target, &staged);
 	if (r < 0)
 		stage_discard(ov, &staged);
 	else
@@ -107,12 +110,22 @@ void stage_discard(struct overlay *ov, struct staged *staged)
 	staged->name[0] = staged->dir[0] = '\0';
 }
 
+int stage_owner(struct overlay *ov, const struct staged *staged, uint32_t uid, uint32_t gid)
+{
+	bool is_theirs = (uid == ov->work_uid || uid == (uint32_t)-1) &&
+			 (gid == ov->work_gid || gid == (uint32_t)-1);
+
+	return is_theirs ? 0 : call_chown(staged->fd, uid, gid);
+}
+
 int stage_mode_and_times(struct staged *staged, const struct stat *st)
 {
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
-	/* A symlink has no mode. */
-	int r = S_ISLNK(st->st_mode) ? 0 : call_chmod(staged->fd, st->st_mode & 07777);
+	int r = 0;
 
+	/* A symlink has no mode. */
+	if (!S_ISLNK(st->st_mode) && !staged->has_mode)
+		r = call_chmod(staged->fd, st->st_mode & 07777);
 	return r < 0 ? r : call_utimens(staged->fd, times);
 }
 

@@ -36,12 +36,19 @@ struct lower_ref {
 };
 
 /* The same name in several layers, topmost first. */
+#define LOWER_PLAIN_MAX 32
 struct lower_set {
-	size_t count;
+	uint32_t count;
+	/* Which of the first are known to have no marks that make a file something else. */
+	uint32_t plain;
 	struct lower_ref *refs;
 };
 
 struct node;
+struct listing;
+
+/* So many directories keep what is still to be read of their listings. */
+#define LISTINGS_MAX 16
 
 /* One name of a node. A directory has one, a file with hard links several. */
 struct node_name {
@@ -60,36 +67,32 @@ struct node_dir {
 	struct lower_set lowers; /* immutable after lookup */
 	/* The upper's is opaque by now, or gone: nothing shows from below any more. */
 	_Atomic bool is_cleared;
-	_Atomic bool is_impure;	  /* holds copied-up objects under new names */
-	_Atomic uint64_t changes; /* how often its names may have changed; counted under `lock` */
+	_Atomic bool is_impure;	   /* holds copied-up objects under new names */
+	_Atomic uint64_t heritage; /* see heritage.h; 0: not known */
+	_Atomic uint64_t changes;  /* how often its names may have changed; counted under `lock` */
 	int64_t subdirs; /* protected by table: directories that it shows; -1: not counted */
 	char *redirect;	 /* protected by table: what the layers below know it by, see redirect.h */
+	struct listing *listing; /* protected by table: that somebody reads, see readdir.c */
 };
 
-struct node {
-	uint64_t id;		 /* immutable */
-	uint64_t ino;		 /* immutable */
-	uint64_t nlookup;	 /* protected by table: the kernel's references */
-	uint64_t refs;		 /* protected by table: ours, among them one for nlookup > 0 */
-	struct node *key_next;	 /* protected by table: chain of the inode-number table */
-	struct node_name *names; /* protected by table */
-	struct node_dir *dir;	 /* immutable; NULL: no directory */
-	struct lower_ref lower;	 /* immutable; a file's own lower, layer NULL without one */
-	uint32_t name_version;	 /* protected by table: counts changes of `names` */
-	uint32_t lower_opens;	 /* protected by table: files that were opened on `lower` */
+/*
+ * What a node has that is more than seen: one that is in the upper, or open, has several names or
+ * loses one. The others, of lower layers and by far the most, do without it.
+ */
+struct node_use {
+	struct node *key_next; /* protected by table: chain of the inode-number table */
 	/*
 	 * Hard links of a layer: how many names it has there (0: it is none); and how many of
 	 * a file's names no longer show the layer's object, because they are in the upper or gone.
 	 */
 	uint32_t lower_links; /* immutable, but for what is copied up without a name: 0 then */
 	_Atomic uint32_t hidden_links;
-	_Atomic int64_t hidden_at; /* when the last of them went, in nanoseconds; 0: none has */
-	mode_t type;		   /* immutable: S_IFREG... */
-	_Atomic bool has_upper;	   /* once true it stays so */
-	_Atomic int protection;	   /* FS_IMMUTABLE_FL, FS_APPEND_FL; -1: not known yet */
-	bool is_copying;	   /* protected by table: a copy-up is under way */
-	bool is_kept; /* protected by table: one of `refs` is for the life of the mount */
-	bool has_key; /* protected by table: found by its inode number */
+	_Atomic int64_t hidden_at;    /* when the last of them went, in nanoseconds; 0: none has */
+	_Atomic uint64_t privileges;  /* see privileges.h */
+	uint32_t lower_opens;	      /* protected by table: files that were opened on the lower */
+	bool lasts_in_fd;	      /* the same: with is_lasting, what a reader gets */
+	_Atomic uint32_t write_opens; /* files that are open for writing */
+	_Atomic int write_error;      /* -errno of a write back that nobody was told of; 0: none */
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
 	 * use, or made without one), -1 otherwise. Set under table; then constant, but for a
@@ -101,12 +104,57 @@ struct node {
 	 * copied up: they read from it from then on. Closed with the last of them.
 	 */
 	_Atomic int coherent_fd;
+	/* Protected by table: the descriptor of one who has the upper file open, see
+	 * upper_borrow(). */
+	int lent_fd;	     /* -1: of nobody */
+	uint32_t lent_users; /* who have borrowed it now */
+	bool lent_is_left;   /* whose it was has closed the file: the last of these closes it */
+	_Atomic bool lost_capability; /* it was taken away just now */
 };
 
-struct node_slot {
-	struct node *node;   /* NULL: free */
-	uint64_t generation; /* counts the lives of this id */
-	uint64_t next_free;
+/* A count of the kernel's references that has come so far is no longer right. */
+#define NLOOKUP_MAX ((1u << 26) - 1)
+
+/* There are as many as the kernel knows inodes: 64 bytes. */
+struct node {
+	uint32_t id;   /* immutable */
+	uint32_t refs; /* protected by table: ours, among them one for nlookup > 0. 0: dead */
+	union {
+		uint64_t ino;		/* immutable */
+		struct node *dead_next; /* of a dead one: chain of those that die with it */
+	};
+	struct node_name *names; /* protected by table */
+	union {
+		struct node_dir *dir;	/* immutable; of a directory */
+		struct lower_ref lower; /* immutable; of all else, layer NULL without one */
+	};
+	struct node_use *_Atomic use; /* NULL: none yet; once there it stays */
+	uint32_t generation;	      /* immutable: no other life of the id has it */
+	uint32_t name_version;	      /* protected by table: counts changes of `names` */
+	/* Protected by table: */
+	uint32_t nlookup : 26;	 /* the kernel's references; from NLOOKUP_MAX it stays for ever */
+	uint32_t is_copying : 1; /* a copy-up is under way */
+	uint32_t is_filling : 1; /* the kernel is given the lower's content */
+	uint32_t was_opened : 1; /* on the lower; see file-lower.c */
+	uint32_t is_lasting : 1;
+	uint32_t is_kept : 1; /* one of `refs` is for the life of the mount */
+	uint32_t has_key : 1; /* found by its inode number */
+
+	uint16_t type;		    /* immutable: S_IFREG... */
+	_Atomic bool has_upper;	    /* once true it stays so; it has `use` then */
+	_Atomic uint8_t protection; /* FS_IMMUTABLE_FL, FS_APPEND_FL, or: */
+#define PROTECTION_UNKNOWN 0xff
+};
+
+/*
+ * Nodes lie in blocks, by their ids. A block is there while one of its nodes is, so that what the
+ * kernel forgets takes nothing. Among those with room, and among the empty, each is in a list.
+ */
+#define BLOCK_NODES 64
+struct node_block {
+	struct node *nodes;  /* NULL: empty */
+	uint64_t used;	     /* a bit for each */
+	uint32_t prev, next; /* in its list */
 };
 
 struct overlay {
@@ -123,8 +171,11 @@ struct overlay {
 	bool static_nlink;	 /* directories have a link count of 1 */
 	bool upper_counts_links; /* st_nlink of its directories tells what is in them */
 	enum overlay_redirect redirect_dir;
-	bool has_acls;		   /* shown, and so enforced by the kernel */
-	uint32_t own_uid, own_gid; /* what a new object belongs to by itself */
+	bool may_pass;		     /* its files, past us: see overlay-backing.h */
+	bool has_acls;		     /* shown, and so enforced by the kernel */
+	uint32_t own_uid, own_gid;   /* what a new object belongs to by itself */
+	uint32_t work_uid, work_gid; /* the same in the work directory, as was seen there */
+	_Atomic bool cannot_clone;   /* the upper's file system shares no data between files */
 
 	struct quota *quota; /* NULL: the upper may grow as its file system lets it */
 	struct fdcache *fds;
@@ -136,19 +187,24 @@ struct overlay {
 
 	struct mutex rename_lock;
 	struct mutex table;
-	pthread_cond_t copied; /* with table: a copy-up has ended */
+	pthread_cond_t copied; /* with table: a copy-up has ended, or a filling */
 	/* All protected by table. */
-	struct node_slot *slots; /* index is the id */
-	uint64_t slot_count, slot_free;
+	struct node_block *blocks; /* index is the id / BLOCK_NODES */
+	uint32_t block_count;
+	uint32_t with_room, empty; /* the first of each list */
+	uint32_t last_generation;
 	struct node_name **name_buckets;
 	size_t name_bucket_count, name_count;
 	struct node **key_buckets;
 	size_t key_bucket_count, key_count;
+	_Atomic uint64_t whiteout_ino;	       /* of the shared whiteout; 0: not known */
+	struct node_dir *listed[LISTINGS_MAX]; /* a ring: those that have a listing */
+	size_t listed_next;
 };
 
 static inline bool node_is_dir(const struct node *node)
 {
-	return node->dir != NULL;
+	return S_ISDIR(node->type);
 }
 
 static inline void node_set_cleared(struct node *node)
@@ -163,6 +219,20 @@ static inline const struct lower_set *node_lowers(const struct node *dir)
 	static const struct lower_set none;
 
 	return atomic_load(&dir->dir->is_cleared) ? &none : &dir->dir->lowers;
+}
+
+/* NULL for a node that is only seen. */
+static inline struct node_use *node_use(const struct node *node)
+{
+	return atomic_load_explicit(&node->use, memory_order_acquire);
+}
+
+/* A borrowed descriptor, which may be closed meanwhile unless the table is locked; -1 without. */
+static inline int node_orphan_fd(const struct node *node)
+{
+	const struct node_use *use = node_use(node);
+
+	return use ? atomic_load(&use->orphan_fd) : -1;
 }
 
 static inline bool node_is_upper(const struct node *node)

@@ -2,16 +2,16 @@
 #include "overlay/table.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS_MIN   64
 #define BUCKETS_MIN 256
 
 /* FNV-1a over the name, started from the parent's id. */
 static size_t name_hash(const struct node *parent, const char *name)
 {
-	uint64_t h = 0xcbf29ce484222325u ^ (parent->id * 0x9e3779b97f4a7c15u);
+	uint64_t h = 0xcbf29ce484222325u ^ (parent->id * 0x9e3779b97f4a7c15ull);
 
 	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
 		h = (h ^ *p) * 0x100000001b3u;
@@ -33,10 +33,9 @@ struct node_name *table_find_name(struct overlay *ov, const struct node *parent,
 	return NULL;
 }
 
-/* A table that cannot grow stays right, only slower: no error. */
-static void grow_names(struct overlay *ov) requires_lock(ov->table)
+/* A table that cannot change its size stays right, only slower or larger: no error. */
+static void resize_names(struct overlay *ov, size_t count) requires_lock(ov->table)
 {
-	size_t count = ov->name_bucket_count * 2;
 	struct node_name **old = ov->name_buckets;
 	struct node_name **buckets = calloc(count, sizeof(*buckets));
 	size_t old_count = ov->name_bucket_count;
@@ -60,11 +59,14 @@ static void grow_names(struct overlay *ov) requires_lock(ov->table)
 struct node_name *table_new_name(struct node *parent, struct node *node, const char *name)
 {
 	size_t size = strlen(name) + 1;
-	struct node_name *n = malloc(sizeof(*n) + size);
+	/* The name begins in what would be padding. */
+	struct node_name *n = malloc(offsetof(struct node_name, name) + size);
 
 	if (!n)
 		return NULL;
-	*n = (struct node_name){.parent = parent, .node = node};
+	memset(n, 0, offsetof(struct node_name, name));
+	n->parent = parent;
+	n->node = node;
 	memcpy(n->name, name, size);
 	return n;
 }
@@ -75,7 +77,7 @@ void table_link_name(struct overlay *ov, struct node_name *n) requires_lock(ov->
 	struct node_name **bucket;
 
 	if (ov->name_count >= ov->name_bucket_count)
-		grow_names(ov);
+		resize_names(ov, ov->name_bucket_count * 2);
 	bucket = name_bucket(ov, n->parent, n->name);
 	n->hash_next = *bucket;
 	*bucket = n;
@@ -100,6 +102,9 @@ void table_unlink_name(struct overlay *ov, struct node_name *n) requires_lock(ov
 	*p = n->node_next;
 	n->node->name_version++;
 	ov->name_count--;
+	/* The kernel forgets many at once: what is left is not to pay for what was. */
+	if (ov->name_bucket_count > BUCKETS_MIN && ov->name_count < ov->name_bucket_count / 8)
+		resize_names(ov, ov->name_bucket_count / 2);
 }
 
 /* --- inode numbers of objects with several names --- */
@@ -114,7 +119,7 @@ struct node *table_find_key(struct overlay *ov, uint64_t ino) requires_lock(ov->
 	struct node *node = *key_bucket(ov, ino);
 
 	while (node && node->ino != ino)
-		node = node->key_next;
+		node = node_use(node)->key_next;
 	return node;
 }
 
@@ -132,8 +137,8 @@ static void grow_keys(struct overlay *ov) requires_lock(ov->table)
 		for (struct node *node = old[i], *next; node; node = next) {
 			struct node **bucket = key_bucket(ov, node->ino);
 
-			next = node->key_next;
-			node->key_next = *bucket;
+			next = node_use(node)->key_next;
+			node_use(node)->key_next = *bucket;
 			*bucket = node;
 		}
 	}
@@ -149,7 +154,7 @@ void table_link_key(struct overlay *ov, struct node *node) requires_lock(ov->tab
 	if (++ov->key_count > ov->key_bucket_count)
 		grow_keys(ov);
 	bucket = key_bucket(ov, node->ino);
-	node->key_next = *bucket;
+	node_use(node)->key_next = *bucket;
 	*bucket = node;
 	node->has_key = true;
 }
@@ -161,87 +166,15 @@ void table_unlink_key(struct overlay *ov, struct node *node) requires_lock(ov->t
 	if (!node->has_key)
 		return;
 	while (*p != node)
-		p = &(*p)->key_next;
-	*p = node->key_next;
+		p = &node_use(*p)->key_next;
+	*p = node_use(node)->key_next;
 	node->has_key = false;
 	ov->key_count--;
 }
 
-/* --- ids --- */
-
-static int grow_slots(struct overlay *ov) requires_lock(ov->table)
-{
-	uint64_t count = ov->slot_count ? ov->slot_count * 2 : SLOTS_MIN;
-	struct node_slot *slots = realloc(ov->slots, count * sizeof(*slots));
-
-	if (!slots)
-		return -ENOMEM;
-	memset(slots + ov->slot_count, 0, (count - ov->slot_count) * sizeof(*slots));
-	/* Id 0 means "none" to the kernel, 1 is the root's: neither is ever free. */
-	for (uint64_t i = count; i-- > (ov->slot_count ? ov->slot_count : 2);) {
-		slots[i].next_free = ov->slot_free;
-		ov->slot_free = i;
-	}
-	ov->slots = slots;
-	ov->slot_count = count;
-	return 0;
-}
-
-static void take_slot(struct overlay *ov, uint64_t id, struct node *node) requires_lock(ov->table)
-{
-	node->id = id;
-	ov->slots[id].node = node;
-	ov->slots[id].generation++;
-}
-
-/* Finds a given id in the list of free ones: rebuilding a table is rare. */
-static int take_given_id(struct overlay *ov, uint64_t id, struct node *node)
-	requires_lock(ov->table)
-{
-	uint64_t *p = &ov->slot_free;
-
-	/* A table of 2^28 nodes would be 6 GiB of slots: the id is not one of ours. */
-	if (id >= 1u << 28)
-		return -EINVAL;
-	while (id >= ov->slot_count)
-		if (grow_slots(ov) < 0)
-			return -ENOMEM;
-	if (ov->slots[id].node)
-		return -EEXIST;
-	p = &ov->slot_free;
-	while (*p && *p != id)
-		p = &ov->slots[*p].next_free;
-	if (*p)
-		*p = ov->slots[id].next_free;
-	take_slot(ov, id, node);
-	return 0;
-}
-
-int table_take_id(struct overlay *ov, uint64_t wanted, struct node *node) requires_lock(ov->table)
-{
-	uint64_t id;
-
-	if (wanted)
-		return take_given_id(ov, wanted, node);
-	if (!ov->slot_free && grow_slots(ov) < 0)
-		return -ENOMEM;
-	id = ov->slot_free;
-	ov->slot_free = ov->slots[id].next_free;
-	take_slot(ov, id, node);
-	return 0;
-}
-
-void table_give_id_back(struct overlay *ov, struct node *node) requires_lock(ov->table)
-{
-	ov->slots[node->id].node = NULL;
-	if (node->id == OVERLAY_ROOT_ID)
-		return;
-	ov->slots[node->id].next_free = ov->slot_free;
-	ov->slot_free = node->id;
-}
-
 int table_init(struct overlay *ov)
 {
+	blocks_init(ov);
 	ov->name_bucket_count = BUCKETS_MIN;
 	ov->key_bucket_count = BUCKETS_MIN;
 	ov->name_buckets = calloc(ov->name_bucket_count, sizeof(*ov->name_buckets));
@@ -253,5 +186,5 @@ void table_free(struct overlay *ov)
 {
 	free(ov->name_buckets);
 	free(ov->key_buckets);
-	free(ov->slots);
+	blocks_free(ov);
 }

@@ -20,6 +20,16 @@ struct node *table_find_key(struct overlay *ov, uint64_t ino) requires_lock(ov->
 void table_link_key(struct overlay *ov, struct node *node) requires_lock(ov->table);
 void table_unlink_key(struct overlay *ov, struct node *node) requires_lock(ov->table);
 
-/* `wanted` 0: any. -EEXIST when it is taken, -EINVAL when it cannot be ours. */
-int table_take_id(struct overlay *ov, uint64_t wanted, struct node *node) requires_lock(ov->table);
+/* What table_init() and table_free() are to the blocks of nodes. */
+void blocks_init(struct overlay *ov);
+void blocks_free(struct overlay *ov);
+/* NULL for an id that is not in use. */
+struct node *table_find_id(const struct overlay *ov, uint64_t id) requires_lock(ov->table);
+/*
+ * Gives a node, which is copied, its id and place. `wanted` 0: any id. -EEXIST when it is taken,
+ * -EINVAL when it cannot be ours, -ENOMEM.
+ */
+int table_add_node(struct overlay *ov, uint64_t wanted, const struct node *node,
+	struct node **ret_node) requires_lock(ov->table);
+/* And with it the memory of the node. */
 void table_give_id_back(struct overlay *ov, struct node *node) requires_lock(ov->table);

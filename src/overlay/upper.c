@@ -70,7 +70,7 @@ static bool is_open(struct overlay *ov, struct node *dir)
 {
 	int fd;
 
-	if (dir == ov->root || atomic_load(&dir->orphan_fd) >= 0)
+	if (dir == ov->root || node_orphan_fd(dir) >= 0)
 		return true;
 	if (!fdcache_get_open(ov->fds, &dir->dir->upper_fd, &fd))
 		return false;
@@ -162,7 +162,7 @@ int upper_pin(struct overlay *ov, struct node *dir, struct upper_pin *ret_pin)
 	*ret_pin = (struct upper_pin){.fd = -1};
 	if (!node_is_upper(dir))
 		return 0;
-	ret_pin->fd = dir == ov->root ? ov->upper_fd : atomic_load(&dir->orphan_fd);
+	ret_pin->fd = dir == ov->root ? ov->upper_fd : node_orphan_fd(dir);
 	return ret_pin->fd >= 0 ? 0 : pin_from_above(ov, dir, ret_pin);
 }
 
@@ -246,10 +246,10 @@ static int dup_orphan(struct overlay *ov, struct node *node)
 {
 	int orphan_fd, fd = -ENOENT;
 
-	if (atomic_load(&node->orphan_fd) < 0)
+	if (node_orphan_fd(node) < 0)
 		return -ENOENT;
 	mutex_lock(&ov->table);
-	orphan_fd = atomic_load(&node->orphan_fd);
+	orphan_fd = node_orphan_fd(node);
 	if (orphan_fd >= 0)
 		fd = call_dup(orphan_fd);
 	mutex_unlock(&ov->table);
@@ -337,7 +337,7 @@ int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_ho
 	int fd;
 
 	*ret_fd = -1;
-	if (!node_is_upper(node) || atomic_load(&node->orphan_fd) >= 0)
+	if (!node_is_upper(node) || node_orphan_fd(node) >= 0)
 		return 0;
 	/* A descriptor for each of many links would use them all up. */
 	if (node_has_other_name(ov, node, hold->dir, name))
@@ -355,7 +355,7 @@ void upper_keep_orphan(struct overlay *ov, struct node *node, int fd)
 	if (fd < 0)
 		return;
 	mutex_lock(&ov->table);
-	node_keep_fd(ov, &node->orphan_fd, fd);
+	node_keep_fd(ov, &node_use(node)->orphan_fd, fd);
 	mutex_unlock(&ov->table);
 }
 
@@ -364,7 +364,7 @@ void upper_drop_orphan(struct overlay *ov, struct node *node)
 	int fd;
 
 	mutex_lock(&ov->table);
-	fd = node_take_fd(ov, &node->orphan_fd);
+	fd = node_take_fd(ov, &node_use(node)->orphan_fd);
 	mutex_unlock(&ov->table);
 	close_keep_errno(fd);
 }

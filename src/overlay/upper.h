@@ -33,6 +33,24 @@ void dir_release(struct dir_hold *hold); /* idempotent */
  * -ENOENT when the upper was changed behind our back.
  */
 int upper_open(struct overlay *ov, struct node *node, int flags, int *ret_fd);
+
+/*
+ * A descriptor of an upper object to ask and to change it by, O_PATH or better: that of somebody
+ * who has it open, of a directory its pin, or else one that is opened for it.
+ */
+struct upper_loan {
+	int fd;
+	struct node *node; /* of whom it is borrowed; NULL: of nobody */
+	struct upper_pin pin;
+};
+
+int upper_borrow(struct overlay *ov, struct node *node, struct upper_loan *ret_loan);
+void upper_give_back(struct overlay *ov, struct upper_loan *loan); /* idempotent */
+/* The descriptor of who opens a file, as long as that is open: for others to borrow. */
+void upper_lend(struct overlay *ov, struct node *node, int fd);
+/* Closes it, now or when it is given back. */
+void upper_close_lent(struct overlay *ov, struct node *node, int fd);
+
 /* Storage ids, as the file system tells. */
 int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st);
 

@@ -28,9 +28,21 @@ static int make_shared(struct overlay *ov)
 	return r < 0 ? r : call_mknodat(ov->work_fd, SHARED_NAME, S_IFCHR, 0);
 }
 
+/* So that listings know its names without a look at each. */
+static void note_shared(struct overlay *ov)
+{
+	struct stat st;
+
+	if (call_fstatat(ov->work_fd, SHARED_NAME, &st) == 0 && is_whiteout_device(&st))
+		atomic_store(&ov->whiteout_ino, st.st_ino);
+}
+
 int whiteout_prepare(struct overlay *ov)
 {
 	int r = make_shared(ov);
+
+	if (r == 0)
+		note_shared(ov);
 
 	if (r != -EPERM && r != -EOPNOTSUPP && r != -EINVAL)
 		return r;
@@ -52,6 +64,8 @@ static int renew(struct overlay *ov)
 	r = call_renameat2(ov->work_fd, temp, ov->work_fd, SHARED_NAME, 0);
 	if (r < 0)
 		(void)work_remove(ov, temp);
+	else
+		note_shared(ov);
 	return r;
 }
 

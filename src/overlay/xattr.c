@@ -8,7 +8,9 @@
 #include "overlay/acl.h"
 #include "overlay/call.h"
 #include "overlay/copyup.h"
+#include "overlay/heritage.h"
 #include "overlay/mark.h"
+#include "overlay/privileges.h"
 #include "overlay/protect.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
@@ -22,27 +24,41 @@ static const struct lower_ref *lower_of(const struct node *node)
 	return node_is_dir(node) ? node->dir->lowers.refs : &node->lower;
 }
 
+static bool is_capability(const char *name)
+{
+	return strcmp(name, PRIVILEGES_CAPABILITY) == 0;
+}
+
 static ssize_t get_by_disk_name(
 	struct overlay *ov, struct node *node, const char *name, void *buf, size_t size)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct upper_loan loan;
+	ssize_t n;
 
 	if (!node_is_upper(node))
 		return layer_getxattr(lower_of(node)->layer, lower_of(node)->node, name, buf, size);
-	r = upper_open(ov, node, O_PATH, &fd);
-	return r < 0 ? r : call_getxattr(fd, name, buf, size);
+	/* The kernel asks before the first write after each stat. */
+	if (is_capability(name) && privileges_are_none(node))
+		return -ENODATA;
+	n = upper_borrow(ov, node, &loan);
+	if (n == 0)
+		n = call_getxattr(loan.fd, name, buf, size);
+	upper_give_back(ov, &loan);
+	return n;
 }
 
 static ssize_t list_on_disk(struct overlay *ov, struct node *node, char *buf, size_t size)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct upper_loan loan;
+	ssize_t n;
 
 	if (!node_is_upper(node))
 		return layer_listxattr(lower_of(node)->layer, lower_of(node)->node, buf, size);
-	r = upper_open(ov, node, O_PATH, &fd);
-	return r < 0 ? r : call_listxattr(fd, buf, size);
+	n = upper_borrow(ov, node, &loan);
+	if (n == 0)
+		n = call_listxattr(loan.fd, buf, size);
+	upper_give_back(ov, &loan);
+	return n;
 }
 
 /* What the mount does not enforce it does not show either: a program would believe in it. */
@@ -158,22 +174,39 @@ ssize_t overlay_listxattr(struct overlay *ov, const struct overlay_caller *calle
 	return n < 0 ? n : filter(ov, caller, names, (size_t)n, buf, size);
 }
 
-/* Opens the upper object that is about to change. */
-static int begin_change(struct overlay *ov, uint64_t id, const char *name,
-	char disk_name[XATTR_NAME_SIZE], int *ret_fd)
-{
+/* An upper object whose xattrs are about to change. */
+struct xattr_change {
 	struct node *node;
-	int r = begin(ov, id, name, disk_name, &node);
+	struct upper_loan loan;
+	char disk_name[XATTR_NAME_SIZE];
+};
 
+/* The caller ends it, also where it fails. */
+static int begin_change(
+	struct overlay *ov, uint64_t id, const char *name, struct xattr_change *change)
+{
+	struct node *node = NULL;
+	int r = begin(ov, id, name, change->disk_name, &node);
+
+	change->loan = (struct upper_loan){.fd = -1};
+	change->node = r < 0 ? NULL : node;
 	if (r < 0)
 		return r;
 	r = ov->upper_fd < 0 ? -EROFS : protect_check(ov, node, PROTECT_ALL);
 	if (r == 0)
 		r = copyup_node(ov, node, COPYUP_ALL);
+	if (r == 0 && acl_is_name(name))
+		heritage_distrust(node);
 	if (r == 0)
-		r = upper_open(ov, node, O_PATH, ret_fd);
-	node_put(ov, node);
+		r = upper_borrow(ov, node, &change->loan);
 	return r;
+}
+
+static void end_change(struct overlay *ov, struct xattr_change *change)
+{
+	upper_give_back(ov, &change->loan);
+	if (change->node)
+		node_put(ov, change->node);
 }
 
 /* Set-group-id is for members of the group: a file system has this of the one who asks. */
@@ -215,6 +248,19 @@ static int check_flags(struct overlay *ov, uint64_t id, const char *name, int fl
 	return n == -ENODATA && !(flags & XATTR_REPLACE) ? 0 : (int)n;
 }
 
+/* A capability comes, or has gone. */
+static void note_capability(struct overlay *ov, uint64_t id, const char *name, bool is_lost)
+{
+	struct node *node = is_capability(name) ? node_get(ov, id) : NULL;
+
+	if (!node)
+		return;
+	privileges_change(node);
+	if (node_use(node))
+		atomic_store(&node_use(node)->lost_capability, is_lost);
+	node_put(ov, node);
+}
+
 static int set_on_disk(struct overlay *ov, int fd, const char *disk_name, const void *value,
 	size_t size, int flags)
 {
@@ -243,19 +289,24 @@ static int set_counted(
 int overlay_setxattr(struct overlay *ov, uint64_t id, const char *name, const void *value,
 	size_t size, int flags)
 {
-	char disk_name[XATTR_NAME_SIZE];
-	_cleanup_close_ int fd = -1;
+	struct xattr_change change;
 	int r = check_flags(ov, id, name, flags);
 
-	if (r == 0)
-		r = begin_change(ov, id, name, disk_name, &fd);
-	return r < 0 ? r : set_counted(ov, fd, disk_name, value, size, flags);
+	if (r < 0)
+		return r;
+	r = begin_change(ov, id, name, &change);
+	if (r == 0) {
+		note_capability(ov, id, name, false);
+		r = set_counted(ov, change.loan.fd, change.disk_name, value, size, flags);
+		note_capability(ov, id, name, false);
+	}
+	end_change(ov, &change);
+	return r;
 }
 
 int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
 {
-	char disk_name[XATTR_NAME_SIZE];
-	_cleanup_close_ int fd = -1;
+	struct xattr_change change;
 	/* What is not there needs no copy-up to be taken away. */
 	ssize_t n = overlay_getxattr(ov, id, name, NULL, 0);
 	int r;
@@ -265,11 +316,14 @@ int overlay_removexattr(struct overlay *ov, uint64_t id, const char *name)
 		return 0;
 	if (n < 0)
 		return (int)n;
-	r = begin_change(ov, id, name, disk_name, &fd);
+	r = begin_change(ov, id, name, &change);
 	if (r == 0)
-		r = quota_track(ov->quota, fd);
+		r = quota_track(ov->quota, change.loan.fd);
 	if (r == 0)
-		r = call_removexattr(fd, disk_name);
-	quota_settle(ov->quota, fd);
+		r = call_removexattr(change.loan.fd, change.disk_name);
+	if (r == 0)
+		note_capability(ov, id, name, true);
+	quota_settle(ov->quota, change.loan.fd);
+	end_change(ov, &change);
 	return r;
 }

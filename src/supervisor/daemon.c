@@ -2,17 +2,24 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <git-overlayfs/log.h>
 #include <git-overlayfs/session.h>
 
+#include "broker.h"
 #include "host/control.h"
 #include "util/cleanup.h"
+
+/* Much more than the kernel lets a FUSE mount keep back. */
+#define ROOM_TO_COLLECT (UINT64_C(1) << 30)
 
 /* For the signal handler; set before signals are let through. */
 static struct session *running;
@@ -51,15 +58,60 @@ static int die_with_supervisor(const struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+/*
+ * Whether the kernel may collect writes. Past a bound of the upper, or with no room on its disk,
+ * who writes is to be told at once, and not when the file is closed.
+ */
+static bool may_collect(const struct daemon *daemon)
+{
+	const struct workspace_config *config = daemon->request->config;
+	struct statvfs st;
+
+	if (!config->writeback || config->max_size || config->max_inodes ||
+		overlay_is_read_only(daemon->overlay) || overlay_statfs(daemon->overlay, &st) < 0)
+		return false;
+	return st.f_bavail >= ROOM_TO_COLLECT / st.f_frsize;
+}
+
+/* In the kernel, and not turned off when it booted. */
+static bool machine_has_selinux(void)
+{
+	FILE *file = fopen("/proc/filesystems", "re");
+	bool has = !file; /* not to know is no reason to say that there is none */
+	char line[256];
+
+	while (file && !has && fgets(line, sizeof(line), file))
+		has = strstr(line, "\tselinuxfs\n");
+	if (file)
+		fclose(file);
+	return has;
+}
+
+/*
+ * One arena for all threads, which is the one that grows by 128 KiB: others grow page by page, with
+ * a system call for each. What one server frees the next one takes: so much at its end is given
+ * back to the kernel at rest alone (loop.c), and no buffer below that size is a mapping of its own.
+ */
+#define KEPT_FREE (4 << 20)
+
+static void set_memory(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
+	mallopt(M_MMAP_THRESHOLD, KEPT_FREE);
+}
+
 static int prepare(struct daemon *daemon, struct session **ret_session, struct error *err)
 {
 	_cleanup_(places_release) struct places places = {0};
-	struct session_config config = {.debug = daemon->request->debug};
-	/* It loads libraries, which are not to be seen from the jail. */
-	int r = session_preload(err);
+	struct session_config config = {
+		.debug = daemon->request->debug,
+		.has_selinux = machine_has_selinux(),
+	};
+	int r;
 
-	if (r == 0)
-		r = daemon_enter(daemon, &places, err);
+	set_memory();
+	r = daemon_enter(daemon, &places, err);
 	if (r == 0)
 		r = die_with_supervisor(daemon, err);
 	if (r == 0)
@@ -69,6 +121,13 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	if (r < 0)
 		return r;
 	config.overlay = daemon->overlay;
+	config.writeback = may_collect(daemon);
+	config.counters = daemon->counters ? &daemon->counters->session : NULL;
+	if (daemon->broker_fd >= 0) {
+		backing_init(&daemon->backing, daemon->broker_fd,
+			broker_stack_depth(daemon->view_upper_fd));
+		config.backing = &daemon->backing.session;
+	}
 	return session_new(&config, ret_session, err);
 }
 
@@ -142,6 +201,8 @@ int daemon_run(struct daemon *daemon)
 		log_error("%s", err.text);
 	set_signals(SIG_IGN);
 	session_free(session);
+	if (session && daemon->broker_fd >= 0)
+		backing_release(&daemon->backing);
 	flush_upper(daemon);
 	overlay_free(daemon->overlay);
 	return r < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;

@@ -10,12 +10,16 @@
 #include <git-overlayfs/overlay.h>
 #include <git-overlayfs/supervisor.h>
 
+#include "backing.h"
+#include "counters.h"
 #include "upper.h"
 
 struct daemon {
 	const struct supervisor_request *request;
 	struct upper_dirs *upper;
-	int control_fd; /* to the supervisor */
+	int control_fd;			/* to the supervisor */
+	struct counters_page *counters; /* NULL: nobody looks */
+	int broker_fd;			/* to who registers files; -1: nobody */
 	pid_t supervisor;
 
 	struct idmap ids;  /* the configuration's, and what the user namespace adds */
@@ -23,6 +27,7 @@ struct daemon {
 	int view_upper_fd,
 		view_work_fd; /* upper and work as the sandbox sees them; -1: read-only */
 	struct overlay *overlay;
+	struct backing backing; /* where there is a broker */
 	char commit[65];
 };
 

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <git-overlayfs/log.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* So many lines in so many seconds are passed on, the rest is counted. */
 #define WINDOW_S      10
@@ -28,13 +28,12 @@ int relay_open(struct relay *relay)
 
 static bool may_pass(struct relay *relay)
 {
-	struct timespec now;
+	time_t now = (time_t)(clock_now_ns() / NS_PER_S);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!relay->window || now.tv_sec - relay->window >= WINDOW_S) {
+	if (!relay->window || now - relay->window >= WINDOW_S) {
 		if (relay->dropped)
 			log_warning("%u lines of the daemon were dropped", relay->dropped);
-		relay->window = now.tv_sec;
+		relay->window = now;
 		relay->in_window = relay->dropped = 0;
 	}
 	if (relay->in_window == WINDOW_LINES) {

@@ -9,17 +9,21 @@
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <git-overlayfs/log.h>
 
+#include "broker.h"
+#include "counters.h"
 #include "daemon.h"
 #include "host/control.h"
+#include "host/rights.h"
 #include "lifetime.h"
 #include "relay.h"
 #include "upper.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/pages.h"
 
 /* How long a workspace may outlive the container's init, or a SIGTERM. */
 #define GRACE_MS 5000
@@ -42,7 +46,10 @@ struct supervisor {
 	int control_fd; /* to the requester; -1: it has gone, or the workspace is live */
 	int daemon_fd;	/* to the daemon; -1: closed */
 	int daemon_pidfd;
-	int init_pidfd; /* -1: none, or it has ended already */
+	int broker_fds[2]; /* of the socket between broker and daemon, until both have theirs */
+	struct broker broker;
+	struct counters_page *counters; /* the daemon's to write; NULL: none */
+	int init_pidfd;			/* -1: none, or it has ended already */
 	int signal_fd;
 	struct relay relay; /* of the daemon's log, where ours goes to syslog */
 	int64_t deadline;   /* CLOCK_MONOTONIC in ms, -1: none */
@@ -50,14 +57,6 @@ struct supervisor {
 	int daemon_status;
 	unsigned mount_minor; /* of the mount, where it is ours to unmount; 0: none */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void close_fd(int *fd)
 {
@@ -84,7 +83,7 @@ static void begin_end(struct supervisor *s, int grace_ms)
 	if (s->phase >= PHASE_ENDING)
 		return;
 	s->phase = PHASE_ENDING;
-	s->deadline = now_ms() + grace_ms;
+	s->deadline = clock_now_ms() + grace_ms;
 }
 
 /*
@@ -96,7 +95,7 @@ static void give_up(struct supervisor *s)
 	if (s->phase == PHASE_TERMINATED)
 		return;
 	s->phase = PHASE_TERMINATED;
-	s->deadline = now_ms() + KILL_MS;
+	s->deadline = clock_now_ms() + KILL_MS;
 	signal_daemon(s, SIGTERM);
 }
 
@@ -125,7 +124,7 @@ static void on_deadline(struct supervisor *s)
 			   : "the mount is still in use, ending the daemon");
 	signal_daemon(s, was_asked ? SIGKILL : SIGTERM);
 	s->phase = PHASE_TERMINATED;
-	s->deadline = was_asked ? -1 : now_ms() + KILL_MS;
+	s->deadline = was_asked ? -1 : clock_now_ms() + KILL_MS;
 }
 
 /* The record is complete before the requester hears of it, and mounts. */
@@ -181,6 +180,9 @@ static void on_requester_message(struct supervisor *s)
 		return;
 	if (r == 0 && event.type == CONTROL_FUSE_FD) {
 		r = control_send_fuse_fd(s->daemon_fd, event.fuse_fd, &err);
+		/* The daemon's own copy counts; without a broker it serves all the same. */
+		if (r == 0 && s->broker.setup_fd >= 0)
+			broker_give_device(&s->broker, event.fuse_fd, NULL);
 		close_keep_errno(event.fuse_fd);
 		if (r == 0)
 			return;
@@ -188,6 +190,8 @@ static void on_requester_message(struct supervisor *s)
 		s->phase = PHASE_LIVE;
 		if (s->request->unmount)
 			s->mount_minor = lifetime_find_mount(s->request->info->mountpoint);
+		/* What is left to do is to wait. */
+		pages_release();
 		close_fd(&s->control_fd);
 		/* Nothing more is due from the daemon but its end. */
 		close_fd(&s->daemon_fd);
@@ -248,6 +252,18 @@ static void on_init_end(struct supervisor *s)
 		begin_end(s, GRACE_MS);
 }
 
+/* Without it the daemon goes on, and serves all data itself. */
+static void on_broker_end(struct supervisor *s)
+{
+	enum broker_end end = broker_wait(&s->broker);
+
+	/* One that was cut off already has been told of. */
+	if (end == BROKER_NONSENSE && s->phase != PHASE_TERMINATED)
+		cut_off(s, "not a request to register a file");
+	else if (end == BROKER_FAILED)
+		log_warning("the broker failed: files are not passed through any more");
+}
+
 static void on_daemon_log(struct supervisor *s)
 {
 	relay_read(&s->relay);
@@ -263,21 +279,22 @@ static int turn(struct supervisor *s)
 		{.fd = s->signal_fd, .events = POLLIN},
 		{.fd = s->daemon_pidfd, .events = POLLIN},
 		{.fd = s->init_pidfd, .events = POLLIN},
+		{.fd = s->broker.pidfd, .events = POLLIN},
 		{.fd = s->control_fd, .events = POLLIN},
 		{.fd = s->daemon_fd, .events = POLLIN},
 		{.fd = s->relay.fd, .events = POLLIN},
 	};
 	static void (*const handlers[])(struct supervisor *) = {on_signal, on_daemon_end,
-		on_init_end, on_requester_message, on_daemon_message, on_daemon_log};
-	int64_t left = s->deadline < 0 ? -1 : s->deadline - now_ms();
+		on_init_end, on_broker_end, on_requester_message, on_daemon_message, on_daemon_log};
+	int64_t left = s->deadline < 0 ? -1 : s->deadline - clock_now_ms();
 
 	if (s->deadline >= 0 && left <= 0)
 		on_deadline(s);
-	left = s->deadline < 0 ? -1 : s->deadline - now_ms();
-	if (poll(fds, 6, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0) < 0)
+	left = s->deadline < 0 ? -1 : s->deadline - clock_now_ms();
+	if (poll(fds, 7, s->deadline < 0 ? -1 : left > 0 ? (int)left : 0) < 0)
 		return errno == EINTR ? 0 : -errno;
 	/* One event a turn: a handler may close what the next one would read. */
-	for (size_t i = 0; i < 6; i++) {
+	for (size_t i = 0; i < 7; i++) {
 		if (fds[i].revents) {
 			handlers[i](s);
 			break;
@@ -311,6 +328,8 @@ __attribute__((noreturn)) static void become_daemon(
 		.request = s->request,
 		.upper = &s->upper,
 		.control_fd = fd,
+		.broker_fd = s->broker_fds[1],
+		.counters = s->counters,
 		.supervisor = parent,
 	};
 
@@ -318,6 +337,7 @@ __attribute__((noreturn)) static void become_daemon(
 		log_open(LOG_TARGET_RELAY, log_fd, "",
 			s->request->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	close_fd(&s->relay.fd);
+	close_fd(&s->broker_fds[0]);
 	close_fd(&s->daemon_fd);
 	close_fd(&s->control_fd);
 	close_fd(&s->signal_fd);
@@ -360,6 +380,61 @@ static int start_daemon(struct supervisor *s, struct error *err)
 	return 0;
 }
 
+/*
+ * Whether files may be passed through. Writes must be counted where the upper is bounded; and a
+ * right in any other user namespace is none to the kernel here.
+ */
+static enum counters_passing judge_passing(const struct supervisor *s)
+{
+	const struct supervisor_request *request = s->request;
+	const struct workspace_config *config = request->config;
+
+	if (s->upper.upper_fd < 0)
+		return COUNTERS_READ_ONLY;
+	if (!config->passthrough)
+		return COUNTERS_OPTION;
+	if (config->max_size || config->max_inodes)
+		return COUNTERS_BOUND;
+	if (request->plain_user || !rights_has_admin() || !rights_in_initial_userns())
+		return COUNTERS_RIGHTS;
+	return COUNTERS_MAY_PASS;
+}
+
+static void note_passing(struct supervisor *s, enum counters_passing passing)
+{
+	if (s->counters)
+		s->counters->passing = passing;
+}
+
+static void close_broker_socket(struct supervisor *s)
+{
+	close_fd(&s->broker_fds[0]);
+	close_fd(&s->broker_fds[1]);
+}
+
+/* A workspace does without one, so nothing of it is a failure. */
+static void start_broker(struct supervisor *s)
+{
+	const char *mode = s->request->config->seccomp;
+	struct broker_wish wish = {
+		.daemon_fd = s->broker_fds[0],
+		.daemon = s->daemon,
+		.upper_fd = s->upper.upper_fd,
+		.work_fd = s->upper.work_fd,
+	};
+	struct error err = {0};
+
+	if (wish.daemon_fd < 0)
+		return;
+	if (seccomp_mode_parse(mode ? mode : "kill", &wish.seccomp, &err) < 0 ||
+		broker_start(&wish, &s->broker, &err) < 0) {
+		log_warning("files are not passed through: %s", err.text);
+		note_passing(s, COUNTERS_NO_BROKER);
+	}
+	/* Each of the two must be the only one to hold its end. */
+	close_broker_socket(s);
+}
+
 /* What only the daemon uses from here on. */
 static void drop_sources(struct supervisor_request *request)
 {
@@ -389,12 +464,20 @@ static int open_upper(struct supervisor *s, struct error *err)
 
 static int start(struct supervisor *s, struct error *err)
 {
+	enum counters_passing passing;
 	int r = open_signals(s, err);
 
 	if (r == 0)
 		r = open_upper(s, err);
+	s->counters = counters_create(s->request->workspace->run_fd);
+	passing = judge_passing(s);
+	note_passing(s, passing);
+	if (r == 0 && passing == COUNTERS_MAY_PASS)
+		r = control_pair(s->broker_fds, err);
 	if (r == 0)
 		r = start_daemon(s, err);
+	if (r == 0)
+		start_broker(s);
 	drop_sources(s->request);
 	close_fd(&s->upper.parent_fd);
 	return r;
@@ -408,6 +491,8 @@ int supervisor_run(struct supervisor_request *request)
 		.init_pidfd = request->init_pidfd,
 		.daemon_fd = -1,
 		.daemon_pidfd = -1,
+		.broker_fds = {-1, -1},
+		.broker = {.pidfd = -1, .setup_fd = -1},
 		.signal_fd = -1,
 		.relay = {.fd = -1},
 		.deadline = -1,
@@ -425,6 +510,10 @@ int supervisor_run(struct supervisor_request *request)
 	} else {
 		report_failure(&s, &err);
 	}
+	/* It holds files of the upper, and the connection. */
+	broker_end(&s.broker);
+	/* Who saw the record go may unmount what the upper lies on. */
+	upper_dirs_release(&s.upper);
 	lifetime_clean(request);
 	/* Only now: for the requester our end of the socket is the end of the undoing. */
 	close_fd(&s.control_fd);

@@ -103,3 +103,28 @@ podman_job() {
 	if [ "$status" != 0 ] || [ "${text##*$'\n'}" != "probe done" ]; then fail "podman run $*: exit $status: $text $(cat hook.log)"; fi
 	expect_clean "podman run $*" "$(cat "$podman_dir/tmp/cid")"
 }
+
+# podman_data_path PATTERN OPTION...: how the data of files goes that a container writes in its workspace,
+# as "PATH, N passed through, BYTES written by the daemon", matches
+podman_data_path() {
+	local wanted=$1 id said as=() stats=(env -u XDG_RUNTIME_DIR -u XDG_STATE_HOME)
+	shift
+	id=$(podman_run run --detach --network=none --cgroups=disabled "$@" \
+		--annotation "org.git-overlayfs.mount=$PWD/repo.git@main;target=/workspace" localhost/job:1 \
+		/bin/sh -c 'cd /workspace && echo new >new && echo more >>src/x.c && touch /tmp/done && sleep 100' 2>&1 </dev/null) ||
+		fail "podman run $*: $id $(cat hook.log)"
+	wait_for 10 podman_run exec "$id" test -e /tmp/done || fail "the container does not write"
+	if [ -n "$podman_user" ]; then as=(setpriv --reuid "$podman_user" --regid "$podman_user" --init-groups); fi
+	said=$("${stats[@]}" "GIT_OVERLAYFS_RUN_DIR=${record_dirs[0]}" "GIT_OVERLAYFS_STATE_DIR=${record_dirs[1]}" "${as[@]}" \
+		"$program" stats --json "$id" | python3 -c '
+import json, sys
+s = json.load(sys.stdin)[0]
+path, opens, written = s["data_path"], s["opens"]["passthrough"], s["written_bytes"]
+print(f"{path}, {opens} passed through, {written} written by the daemon")')
+	if [ -z "$podman_user" ]; then
+		expect_equal "the owner of what was written" "$(stat -c %u:%g "${record_dirs[1]}/$id/upper/new")" "${owner_outside-0:0}"
+	fi
+	podman_run rm --force --time 0 "$id" >/dev/null
+	expect_clean "podman run $*" "$id"
+	grep -Eqx "$wanted" <<<"$said" || fail "how data goes with $*: $said, wanted $wanted"
+}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,6 +44,10 @@ static const struct {
 		{0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}},
 	{"io_uring_setup", SYS_io_uring_setup, {1, 0}},
 	{"keyctl", SYS_keyctl, {0, 0, 0}},
+	{"affinity-of-another", SYS_sched_setaffinity, {1, 0, 0}},
+	{"scheduler-of-another", SYS_sched_setscheduler, {1, SCHED_IDLE, 0}},
+	{"scheduler-fifo", SYS_sched_setscheduler, {0, SCHED_FIFO, 0}},
+	{"usage-of-all", SYS_getrusage, {RUSAGE_SELF, 0}},
 };
 
 static void *take_over(void *arg)

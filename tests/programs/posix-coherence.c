@@ -126,7 +126,7 @@ static const struct posix_check lock_checks[] = {
 	{"fanotify", NULL,
 		"fanwatch 1 d; fanevents 1 = -; put d/in NEW; fanevents 1; text d/filled; fanevents 1; create d/n 0644"
 		" x; fanevents 1; truncate d/in 1; fanevents 1; other put d/in other; fanevents 1; open f r; fanevents"
-		" 1 = -; fd 2 d/in rw; mmap 1 2 rw shared; mwrite 1 0 x; close 2; fanevents 1"},
+		" 1 = -; fd 2 d/in rw; mmap 1 2 rw shared; mwrite 1 0 x; close 2; fanevents 1 = open,~close-writeopen,"},
 };
 
 POSIX_AREA(posix_locks, "locks", lock_checks);

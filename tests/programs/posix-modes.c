@@ -13,12 +13,18 @@
 #define BY_ALL(statements) \
 	OPEN_TO_ALL " { " statements " }; " OPEN_TO_ALL " { as root; chmod w$ $ };"
 
-/* A setgid bit without group execution FUSE leaves to a writer who is not in the group. */
-#define AFTER(statements)                                                                           \
+/*
+ * A setgid bit without group execution goes where the one who changes the file is not in the group.
+ * Of truncations the kernel of FUSE does not tell the daemon.
+ */
+#define AFTER_ALL(statements, outsider)                                                             \
 	"each root,alice,bob,carol { as root; create f$ 0777 some\\scontent; chown f$ alice alice;" \
 	" chmod f$ 06777; create g$ 0777 content; chown g$ alice alice; chmod g$ 02767;"            \
-	" as $; " statements " mode f$ = 6777|0777|0777|0777; mode g$ = 2767|2767|2767|0767~2767;"  \
+	" as $; " statements " mode f$ = 6777|0777|0777|0777; mode g$ = 2767|2767|2767|" outsider   \
+	";"                                                                                         \
 	" close 1; close 2; as root; chmod f$ 06777; mode f$ = 6777; chmod g$ 0700 }"
+#define AFTER(statements)	     AFTER_ALL(statements, "0767")
+#define AFTER_TRUNCATION(statements) AFTER_ALL(statements, "0767~2767")
 
 static const struct posix_check checks[] = {
 	{"write", NULL, AFTER("fd 1 f$ w; fd 2 g$ w; write 1 new; write 2 new;")},
@@ -28,11 +34,13 @@ static const struct posix_check checks[] = {
 		AFTER("fd 1 f$ w,append; fd 2 g$ w,append; write 1 new; write 2 new;")},
 	{"write directly", NULL,
 		AFTER("fd 1 f$ w,sync; fd 2 g$ w,sync; write 1 new; write 2 new;")},
-	{"truncate", NULL, AFTER("fd 1 f$ r; fd 2 g$ r; truncate f$ 3; truncate g$ 100;")},
+	{"truncate", NULL,
+		AFTER_TRUNCATION("fd 1 f$ r; fd 2 g$ r; truncate f$ 3; truncate g$ 100;")},
 	{"truncate to the same size", NULL,
-		AFTER("fd 1 f$ r; fd 2 g$ r; truncate f$ 12; truncate g$ 7;")},
-	{"ftruncate", NULL, AFTER("fd 1 f$ rw; fd 2 g$ rw; ftruncate 1 3; ftruncate 2 100;")},
-	{"O_TRUNC", NULL, AFTER("fd 1 f$ rw,trunc; fd 2 g$ rw,trunc;")},
+		AFTER_TRUNCATION("fd 1 f$ r; fd 2 g$ r; truncate f$ 12; truncate g$ 7;")},
+	{"ftruncate", NULL,
+		AFTER_TRUNCATION("fd 1 f$ rw; fd 2 g$ rw; ftruncate 1 3; ftruncate 2 100;")},
+	{"O_TRUNC", NULL, AFTER_TRUNCATION("fd 1 f$ rw,trunc; fd 2 g$ rw,trunc;")},
 	{"fallocate", NULL,
 		AFTER("fd 1 f$ rw; fd 2 g$ rw; fallocate 1 0 0 8192; fallocate 2 keep 0 8192;")},
 	{"punching a hole", NULL,

@@ -90,7 +90,7 @@ static const struct posix_check flag_checks[] = {
 		"as carol; flags f i = EPERM; flags f a = EPERM; as alice; flags f i = EPERM; flags f a = EPERM; flags "
 		"f -; as root; flags f i; as alice; flags f - = EPERM; as root; flags f -; mark f; flags f a; moved f = c~-; flags f -"},
 	{"what was opened before", NULL,
-		"fd 1 f rw; flags f i; pwrite 1 0 NEW = EPERM; text f; ? ftruncate 1 3; chmod #1 0600 = EPERM; flags f -; "
+		"fd 1 f rw; flags f i; pwrite 1 0 con = EPERM~0; text f; ? ftruncate 1 3; chmod #1 0600 = EPERM; flags f -; "
 		"ftruncate 1 2; size f = 2"},
 };
 

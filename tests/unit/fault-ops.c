@@ -291,29 +291,18 @@ static int show_dirent(void *ctx, const struct overlay_dirent *entry)
 static int run_readdir(struct attempt *at)
 {
 	struct reading reading = {.attempt = at};
-	struct overlay_dir *dir;
-	int r = overlay_opendir(at->fx.ov, at->node, &dir);
+	int r;
 
-	if (r < 0)
-		return r;
 	do {
 		reading.given = 0;
-		r = overlay_readdir(at->fx.ov, dir, reading.offset, show_dirent, &reading);
+		r = overlay_readdir(at->fx.ov, at->node, reading.offset, show_dirent, &reading);
 	} while (r == 0 && reading.given > 0);
-	overlay_closedir(at->fx.ov, dir);
 	return r;
 }
 
 static int run_fsyncdir(struct attempt *at)
 {
-	struct overlay_dir *dir;
-	int r = overlay_opendir(at->fx.ov, at->node, &dir);
-
-	if (r < 0)
-		return r;
-	r = overlay_fsyncdir(at->fx.ov, dir, false);
-	overlay_closedir(at->fx.ov, dir);
-	return r;
+	return overlay_fsyncdir(at->fx.ov, at->node, false);
 }
 
 /* clang-format off */

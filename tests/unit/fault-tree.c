@@ -333,13 +333,8 @@ static void put_child(struct fixture *fx, const char *dir, uint64_t parent,
 static void put_directory(struct fixture *fx, const char *path, uint64_t node, FILE *out)
 {
 	struct listing list = {.count = 0};
-	struct overlay_dir *dir;
-	int r = overlay_opendir(fx->ov, node, &dir);
+	int r = overlay_readdir(fx->ov, node, 0, keep_entry, &list);
 
-	if (r == 0) {
-		r = overlay_readdir(fx->ov, dir, 0, keep_entry, &list);
-		overlay_closedir(fx->ov, dir);
-	}
 	if (r < 0)
 		fprintf(out, "%s READDIR %d\n", path, r);
 	qsort(list.entries, list.count, sizeof(list.entries[0]), by_name);

@@ -216,6 +216,21 @@ int fx_stat(struct fixture *fx, const char *path, struct stat *ret_st)
 	return r;
 }
 
+struct overlay_file *fx_open(struct fixture *fx, const char *path, int flags)
+{
+	struct overlay_entry entry;
+	struct overlay_file *file = NULL;
+	int r = fx_walk(fx, path, &entry);
+
+	if (r < 0)
+		fail_msg("%s: %d", path, r);
+	r = overlay_open(fx->ov, entry.node, flags, &file);
+	if (r < 0)
+		fail_msg("open %s: %d", path, r);
+	fx_forget(fx, entry.node);
+	return file;
+}
+
 int fx_read(struct fixture *fx, const char *path, char *buf, size_t size)
 {
 	struct overlay_entry entry;
@@ -406,16 +421,11 @@ static int compare(const void *a, const void *b)
 int fx_readdir(struct fixture *fx, const char *path, overlay_emit_fn emit, void *ctx)
 {
 	struct overlay_entry entry;
-	struct overlay_dir *dir;
 	int r = fx_walk(fx, path, &entry);
 
 	if (r < 0)
 		return r;
-	r = overlay_opendir(fx->ov, entry.node, &dir);
-	if (r == 0) {
-		r = overlay_readdir(fx->ov, dir, 0, emit, ctx);
-		overlay_closedir(fx->ov, dir);
-	}
+	r = overlay_readdir(fx->ov, entry.node, 0, emit, ctx);
 	fx_forget(fx, entry.node);
 	return r;
 }

@@ -56,6 +56,8 @@ int fx_parent(struct fixture *fx, const char *path, uint64_t *ret_node, const ch
 void fx_forget(struct fixture *fx, uint64_t node);
 
 int fx_stat(struct fixture *fx, const char *path, struct stat *ret_st);
+/* It must be there; the caller releases it. */
+struct overlay_file *fx_open(struct fixture *fx, const char *path, int flags);
 /* Reads a whole file, terminated. */
 int fx_read(struct fixture *fx, const char *path, char *buf, size_t size);
 /* Opens with O_WRONLY | flags, writes at the start, closes. */

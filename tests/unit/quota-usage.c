@@ -104,21 +104,6 @@ void begin_bounded(struct fixture *fx, size_t trees, uint64_t bytes, uint64_t in
 	fx->max_inodes = inodes ? inodes : 1 << 20;
 }
 
-struct overlay_file *open_file(struct fixture *fx, const char *path, int flags)
-{
-	struct overlay_entry entry;
-	struct overlay_file *file = NULL;
-	int r = fx_walk(fx, path, &entry);
-
-	if (r < 0)
-		fail_msg("%s: %d", path, r);
-	r = overlay_open(fx->ov, entry.node, flags, &file);
-	if (r < 0)
-		fail_msg("open %s: %d", path, r);
-	fx_forget(fx, entry.node);
-	return file;
-}
-
 ssize_t fill(struct fixture *fx, struct overlay_file *file, off_t offset, size_t size)
 {
 	static const char data[1 << 20];

@@ -25,8 +25,6 @@ void counted(struct fixture *fx, struct usage *ret);
 void expect_counted(struct fixture *fx, int line);
 #define assert_counted(fx) expect_counted(fx, __LINE__)
 
-/* It must be there. */
-struct overlay_file *open_file(struct fixture *fx, const char *path, int flags);
 /* Writes zeros. */
 ssize_t fill(struct fixture *fx, struct overlay_file *file, off_t offset, size_t size);
 int set_size(struct fixture *fx, const char *path, off_t size);

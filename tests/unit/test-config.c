@@ -140,6 +140,32 @@ static void every_value_arrives(void **state)
 	config_release(&config);
 }
 
+static void words_for_speed(void **state)
+{
+	static const struct {
+		const char *text;
+		bool passthrough, writeback;
+	} rows[] = {
+		{"passthrough=off", false, false},
+		{"passthrough=off,passthrough=auto,writeback=auto", true, true},
+		{"passthrough=auto,writeback=auto,writeback=off", true, false},
+		{"passthrough=1,writeback=0", true, false},
+		{"writeback=off,passthrough=0,writeback=1", false, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct workspace_config config;
+
+		parse(&config, rows[i].text, CONFIG_ORIGIN_FUSE);
+		if (config.passthrough != rows[i].passthrough ||
+			config.writeback != rows[i].writeback)
+			fail_msg("%s: passthrough %d, writeback %d, wanted %d, %d", rows[i].text,
+				config.passthrough, config.writeback, rows[i].passthrough,
+				rows[i].writeback);
+		config_release(&config);
+	}
+}
+
 static void amounts(void **state)
 {
 	static const struct {
@@ -164,7 +190,7 @@ static void amounts(void **state)
 	}
 }
 
-static void no_amounts(void **state)
+static void no_values(void **state)
 {
 	static const struct {
 		const char *text;
@@ -180,6 +206,8 @@ static void no_amounts(void **state)
 		{"size=99999999999T", CONFIG_ORIGIN_ANNOTATION, "size=99999999999T"},
 		{"inodes=many", CONFIG_ORIGIN_ANNOTATION, "inodes=many"},
 		{"inodes=0", CONFIG_ORIGIN_COMMAND, "inodes=0"},
+		{"passthrough=on", CONFIG_ORIGIN_COMMAND, "write passthrough=auto or off"},
+		{"writeback=2", CONFIG_ORIGIN_FUSE, "write writeback=auto or off"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -355,8 +383,9 @@ int main(void)
 		cmocka_unit_test(lists_quotes_and_escapes),
 		cmocka_unit_test(options_find_the_main_layer),
 		cmocka_unit_test(every_value_arrives),
+		cmocka_unit_test(words_for_speed),
 		cmocka_unit_test(amounts),
-		cmocka_unit_test(no_amounts),
+		cmocka_unit_test(no_values),
 		cmocka_unit_test(annotations_start_with_a_repository),
 		cmocka_unit_test(refused_with_a_hint),
 		cmocka_unit_test(unknown_is_a_warning_for_fuse),

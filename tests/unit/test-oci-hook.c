@@ -74,6 +74,8 @@ static void options_round_trip(void **state)
 		"/a.git,upperdir=/u\\,1,workdir=/w\\\\k,target=/t,volatile,noacl",
 		"/a.git@HEAD~1,ro,target=/t,mtime=commit",
 		"/a.git,target=/t,size=3G,inodes=12k",
+		"/a.git,target=/t,passthrough=off",
+		"/a.git,target=/t,passthrough=auto,writeback=off",
 		"repo=/odd@name:x.git,rev=a@{1},target=/t",
 	};
 
@@ -94,6 +96,8 @@ static void options_round_trip(void **state)
 		assert_int_equal(a.layer_count, b.layer_count);
 		assert_int_equal(a.max_size, b.max_size);
 		assert_int_equal(a.max_inodes, b.max_inodes);
+		assert_int_equal(a.passthrough, b.passthrough);
+		assert_int_equal(a.writeback, b.writeback);
 		for (size_t k = 0; k < a.layer_count; k++) {
 			assert_string_equal(a.layers[k].path, b.layers[k].path);
 			assert_string_equal(a.layers[k].rev ? a.layers[k].rev : "-",

@@ -429,6 +429,60 @@ static void aufs_form(void **state)
 	fixture_end(&fx);
 }
 
+/* From memory, as far as there is something. */
+static void copy_ranges_of_a_layer(void **state)
+{
+	struct overlay_file *from, *to;
+	struct fixture fx;
+
+	populate(&fx);
+	assert_int_equal(fx_create(&fx, "new", 0644, ""), 0);
+	from = fx_open(&fx, "a/g", O_RDONLY);
+	to = fx_open(&fx, "new", O_WRONLY);
+	assert_int_equal(overlay_copy_file_range(fx.ov, from, 0, to, 0, 3), 3);
+	assert_int_equal(overlay_copy_file_range(fx.ov, from, 3, to, 3, 1 << 20), 5);
+	assert_int_equal(overlay_copy_file_range(fx.ov, from, 8, to, 8, 10), 0);
+	assert_int_equal(overlay_copy_file_range(fx.ov, from, 1000, to, 8, 10), 0);
+	assert_int_equal(overlay_copy_file_range(fx.ov, from, 7, to, 8, 10), 1);
+	assert_content(&fx, "new", "bottom gg");
+	/* Who is open for reading takes nothing. */
+	assert_int_equal(overlay_copy_file_range(fx.ov, to, 0, from, 0, 1), -EBADF);
+	overlay_release(fx.ov, from);
+	overlay_release(fx.ov, to);
+	fixture_end(&fx);
+}
+
+/* Whoever has a file open lends its descriptor to those who change its attributes. */
+static void attributes_of_open_files(void **state)
+{
+	struct overlay_file *first, *second;
+	struct overlay_entry entry;
+	struct fixture fx;
+	struct stat st = {.st_mode = 0600};
+
+	populate(&fx);
+	assert_int_equal(fx_create(&fx, "new", 0644, "text"), 0);
+	assert_int_equal(fx_walk(&fx, "new", &entry), 0);
+	first = fx_open(&fx, "new", O_WRONLY);
+	second = fx_open(&fx, "new", O_RDONLY);
+	assert_int_equal(overlay_setattr(fx.ov, entry.node, NULL, &st, OVERLAY_SET_MODE, &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0600);
+	assert_int_equal(overlay_setxattr(fx.ov, entry.node, "user.a", "b", 1, 0), 0);
+	overlay_release(fx.ov, first);
+	assert_int_equal(overlay_setxattr(fx.ov, entry.node, "user.c", "d", 1, 0), 0);
+	assert_int_equal(fx_unlink(&fx, "new"), 0);
+	/* The last one has the file, which has no name. */
+	st.st_mode = 0640;
+	assert_int_equal(overlay_setattr(fx.ov, entry.node, NULL, &st, OVERLAY_SET_MODE, &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	overlay_release(fx.ov, second);
+	st.st_mode = 0644;
+	assert_int_equal(overlay_setattr(fx.ov, entry.node, NULL, &st, OVERLAY_SET_MODE, &st), 0);
+	assert_int_equal(overlay_getxattr(fx.ov, entry.node, "user.c", NULL, 0), 1);
+	fx_forget(&fx, entry.node);
+	fixture_end(&fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +501,8 @@ int main(void)
 		cmocka_unit_test(default_acl),
 		cmocka_unit_test(read_only),
 		cmocka_unit_test(aufs_form),
+		cmocka_unit_test(copy_ranges_of_a_layer),
+		cmocka_unit_test(attributes_of_open_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "overlay/state.h"
+
 static void layers_merge(void **state)
 {
 	struct fixture fx;
@@ -174,7 +176,6 @@ static int take_offset(void *ctx, const struct overlay_dirent *entry)
 /* An entry at a time, by offsets; then from the start again. */
 static void listings_resume(void **state)
 {
-	struct overlay_dir *dir;
 	struct fixture fx;
 	uint64_t offset = 0;
 	unsigned count = 0;
@@ -188,18 +189,61 @@ static void listings_resume(void **state)
 	}
 	fixture_mount(&fx);
 	assert_int_equal(fx_create(&fx, "extra", 0644, ""), 0);
-	assert_int_equal(overlay_opendir(fx.ov, OVERLAY_ROOT_ID, &dir), 0);
 	for (;;) {
 		struct overlay_dirent entry = {.name = NULL};
 
-		assert_int_equal(overlay_readdir(fx.ov, dir, offset, take_offset, &entry), 0);
+		assert_int_equal(
+			overlay_readdir(fx.ov, OVERLAY_ROOT_ID, offset, take_offset, &entry), 0);
 		if (!entry.name)
 			break;
 		offset = entry.next;
 		count++;
 	}
 	assert_int_equal(count, 53);
-	overlay_closedir(fx.ov, dir);
+	fixture_end(&fx);
+}
+
+/* Offset behind `count` entries of the root; *ret_name is the next one, "" at the end. */
+static uint64_t read_some(struct fixture *fx, uint64_t offset, int count, char ret_name[16])
+{
+	for (int i = 0; i <= count; i++) {
+		struct overlay_dirent entry = {.name = NULL};
+
+		assert_int_equal(
+			overlay_readdir(fx->ov, OVERLAY_ROOT_ID, offset, take_offset, &entry), 0);
+		snprintf(ret_name, 16, "%s", entry.name ? entry.name : "");
+		if (i < count)
+			offset = entry.next;
+	}
+	return offset;
+}
+
+/*
+ * The kernel appends what one reader gets to what another got before, and takes it for current: who
+ * goes on behind a later listing gets no name that was gone when that one began.
+ */
+static void readers_share_a_listing(void **state)
+{
+	struct fixture fx;
+	char gone[16], name[16];
+	uint64_t offset;
+
+	fixture_init(&fx, 1);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		fixture_file(&fx, 0, name, 0644, "");
+	}
+	fixture_mount(&fx);
+	offset = read_some(&fx, 0, 10, gone);
+	assert_int_equal(fx_unlink(&fx, gone), 0);
+	read_some(&fx, 0, 5, name);
+	read_some(&fx, offset, 0, name);
+	assert_string_not_equal(name, gone);
+	/* All have read to the end; one who comes later goes on from anywhere. */
+	read_some(&fx, offset, 4991, name);
+	assert_string_equal(name, "");
+	read_some(&fx, offset, 0, name);
+	assert_string_not_equal(name, gone);
 	fixture_end(&fx);
 }
 
@@ -207,7 +251,6 @@ static void inode_numbers_agree(void **state)
 {
 	struct fixture fx;
 	struct stat before, st;
-	struct overlay_dir *dir;
 	struct overlay_dirent entry;
 
 	fixture_init(&fx, 1);
@@ -224,10 +267,9 @@ static void inode_numbers_agree(void **state)
 	assert_int_equal(fx_stat(&fx, "d", &st), 0);
 	struct overlay_entry d;
 	assert_int_equal(fx_walk(&fx, "d", &d), 0);
-	assert_int_equal(overlay_opendir(fx.ov, d.node, &dir), 0);
 	for (uint64_t offset = 0;; offset = entry.next) {
 		entry = (struct overlay_dirent){.name = NULL};
-		assert_int_equal(overlay_readdir(fx.ov, dir, offset, take_offset, &entry), 0);
+		assert_int_equal(overlay_readdir(fx.ov, d.node, offset, take_offset, &entry), 0);
 		if (!entry.name)
 			break;
 		if (strcmp(entry.name, "g") == 0)
@@ -235,8 +277,52 @@ static void inode_numbers_agree(void **state)
 		if (strcmp(entry.name, ".") == 0)
 			assert_true(entry.ino == st.st_ino);
 	}
-	overlay_closedir(fx.ov, dir);
 	fx_forget(&fx, d.node);
+	fixture_end(&fx);
+}
+
+static const size_t long_names[] = {1, 255, 999, 1000, 3000, 3001, 4095};
+#define LONG_NAMES (sizeof(long_names) / sizeof(*long_names))
+
+static int list_long_names(
+	struct layer *layer, layer_node_t dir, uint64_t offset, layer_emit_fn emit, void *ctx)
+{
+	char name[4096];
+
+	for (uint64_t i = offset; i < LONG_NAMES; i++) {
+		memset(name, 'a' + (int)i, long_names[i]);
+		name[long_names[i]] = '\0';
+		if (emit(ctx, name, S_IFREG, i + 10, i + 1) != 0)
+			break;
+	}
+	return 0;
+}
+
+static int count_name(void *ctx, const struct overlay_dirent *entry)
+{
+	size_t *lengths = ctx;
+
+	*lengths += strlen(entry->name);
+	return 0;
+}
+
+/* A file system in a lower directory may have longer names than ours. */
+static void names_of_any_length(void **state)
+{
+	struct layer_ops ops;
+	struct fixture fx;
+	size_t lengths = 0, wanted = 3; /* "." and ".." */
+
+	fixture_init(&fx, 1);
+	fixture_dir(&fx, 0, "d", 0755);
+	fixture_mount(&fx);
+	ops = *fx.ov->layers[0]->ops;
+	ops.readdir = list_long_names;
+	fx.ov->layers[0]->ops = &ops;
+	for (size_t i = 0; i < LONG_NAMES; i++)
+		wanted += long_names[i];
+	assert_int_equal(fx_readdir(&fx, "d", count_name, &lengths), 0);
+	assert_int_equal(lengths, wanted);
 	fixture_end(&fx);
 }
 
@@ -249,7 +335,9 @@ int main(void)
 		cmocka_unit_test(marks_in_the_upper),
 		cmocka_unit_test(names_are_bytes),
 		cmocka_unit_test(listings_resume),
+		cmocka_unit_test(readers_share_a_listing),
 		cmocka_unit_test(inode_numbers_agree),
+		cmocka_unit_test(names_of_any_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "overlay-fixture.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,75 @@ static void ids_are_small_and_reused(void **state)
 	overlay_forget(fx.ov, OVERLAY_ROOT_ID, 1000);
 	overlay_forget(fx.ov, 12345678, 1);
 	assert_listing(&fx, "", "a b");
+	fixture_end(&fx);
+}
+
+#define MANY 4000
+
+static size_t allocated(void)
+{
+	return mallinfo2().uordblks;
+}
+
+static void look_at_many(struct fixture *fx, struct overlay_entry entries[MANY])
+{
+	char name[16];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "file-%u", i);
+		assert_int_equal(overlay_lookup(fx->ov, OVERLAY_ROOT_ID, name, &entries[i]), 0);
+	}
+}
+
+/* What is known takes little, what is forgotten nothing; and no id has the same life twice. */
+static void forgotten_nodes_take_nothing(void **state)
+{
+	static struct overlay_entry before[MANY], after[MANY];
+	size_t start, known, end;
+	struct fixture fx;
+	char name[16];
+
+	fixture_init(&fx, 1);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "file-%u", i);
+		fixture_file(&fx, 0, name, 0644, "");
+	}
+	fixture_mount(&fx);
+	start = allocated();
+	look_at_many(&fx, before);
+	known = allocated();
+	for (unsigned i = 0; i < MANY; i++)
+		overlay_forget(fx.ov, before[i].node, 1);
+	end = allocated();
+	/* An allocator that does not count says 0. */
+	if (known - start > MANY * 140 || end - start > 8192)
+		fail_msg("%zu bytes each, %zu afterwards", (known - start) / MANY, end - start);
+	look_at_many(&fx, after);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_in_range(after[i].node, 2, MANY + 64);
+		for (unsigned j = 0; j < MANY; j++)
+			if (after[i].node == before[j].node)
+				assert_true(after[i].generation != before[j].generation);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		overlay_forget(fx.ov, after[i].node, 1);
+	fixture_end(&fx);
+}
+
+/* More references than are counted: the node stays, whatever is given back. */
+static void a_count_past_its_end_stays(void **state)
+{
+	const uint64_t many = 1ull << 40;
+	struct fixture fx;
+	struct stat st;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "f", 0644, "");
+	fixture_mount(&fx);
+	assert_int_equal(overlay_restore_node(fx.ov, 2, OVERLAY_ROOT_ID, "f", many), 0);
+	assert_false(overlay_forget(fx.ov, 2, many - 1));
+	assert_false(overlay_forget(fx.ov, 2, 1));
+	assert_int_equal(overlay_getattr(fx.ov, 2, NULL, &st), 0);
 	fixture_end(&fx);
 }
 
@@ -242,6 +312,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_are_small_and_reused),
+		cmocka_unit_test(forgotten_nodes_take_nothing),
+		cmocka_unit_test(a_count_past_its_end_stays),
 		cmocka_unit_test(orphans),
 		cmocka_unit_test(the_table_can_be_rebuilt),
 		cmocka_unit_test(many_threads),

@@ -217,7 +217,7 @@ static void several_writers_keep_the_bound(void **state)
 	assert_int_equal(fx_create(&fx, "a", 0644, ""), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		w[i] = (struct walk){.fx = &fx, .seed = i + 1};
-		w[i].open[0] = open_file(&fx, "a", O_RDWR);
+		w[i].open[0] = fx_open(&fx, "a", O_RDWR);
 		assert_int_equal(pthread_create(&threads[i], NULL, fill_one, &w[i]), 0);
 	}
 	for (int i = 0; i < 4; i++) {

@@ -28,7 +28,7 @@ static struct overlay_file *fill_up(struct fixture *fx, const char *path)
 	ssize_t n;
 
 	assert_int_equal(fx_create(fx, path, 0644, ""), 0);
-	file = open_file(fx, path, O_RDWR);
+	file = fx_open(fx, path, O_RDWR);
 	while ((n = fill(fx, file, at, 60000)) > 0)
 		at += n;
 	assert_int_equal(n, -ENOSPC);
@@ -66,7 +66,7 @@ static void writes_end_at_the_bound(void **state)
 	/* One block is left: of a write over both of the hole the first part is made. */
 	assert_int_equal(fill(&fx, file, 7 * BLOCK, 4 * BLOCK), 2 * BLOCK);
 	assert_int_equal(fill(&fx, file, 9 * BLOCK, 2 * BLOCK), -ENOSPC);
-	other = open_file(&fx, "none", O_RDWR);
+	other = fx_open(&fx, "none", O_RDWR);
 	assert_int_equal(overlay_copy_file_range(fx.ov, file, 0, other, 0, BLOCK), BLOCK);
 	assert_int_equal(
 		overlay_copy_file_range(fx.ov, file, 0, other, BLOCK, 10 * BLOCK), -ENOSPC);
@@ -98,7 +98,7 @@ static void cutting_frees(void **state)
 	assert_int_equal(fill(&fx, file, (1 << 30) - 10, 10), 10);
 	assert_counted(&fx);
 	overlay_release(fx.ov, file);
-	file = open_file(&fx, "full", O_WRONLY | O_TRUNC);
+	file = fx_open(&fx, "full", O_WRONLY | O_TRUNC);
 	assert_counted(&fx);
 	assert_true(left(&fx) > 1000000);
 	overlay_release(fx.ov, file);
@@ -113,7 +113,7 @@ static void what_is_allocated_can_be_written(void **state)
 	begin_bounded(&fx, 1, 1 << 20, 0);
 	fixture_mount(&fx);
 	assert_int_equal(fx_create(&fx, "promised", 0644, ""), 0);
-	file = open_file(&fx, "promised", O_RDWR);
+	file = fx_open(&fx, "promised", O_RDWR);
 	assert_int_equal(overlay_fallocate(fx.ov, file, 0, 0, 50 * BLOCK), 0);
 	assert_counted(&fx);
 	filler = fill_up(&fx, "full");
