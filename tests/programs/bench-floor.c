@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bench-floor DIRECTORY MOUNTPOINT: the least that a FUSE server can do, as a peer in
+ * tests/bench/run. It mirrors a directory, with one system call for a request and one thread,
+ * which follows its client as ours does, promises the kernel that nothing changes behind it, and
+ * checks nothing. What a row takes here is what its round trips cost. Not for use: names that are
+ * renamed keep their old paths below them, and hard links are not known.
+ */
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuse/near.h"
+#include "util/clock.h"
+
+#define FOREVER 86400.0
+
+/* Made by each reply with an entry, with one look-up; freed when the kernel forgets it. */
+struct inode {
+	uint64_t lookups;
+	char path[];
+};
+
+static struct inode *root;
+
+static struct inode *inode_of(fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? root
+				   : (struct inode *)ino; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static const char *path_of(fuse_ino_t ino)
+{
+	return inode_of(ino)->path;
+}
+
+static const char *child(char buffer[PATH_MAX], fuse_ino_t parent, const char *name)
+{
+	snprintf(buffer, PATH_MAX, "%s/%s", path_of(parent), name);
+	return buffer;
+}
+
+static struct inode *new_inode(const char *path)
+{
+	size_t size = strlen(path) + 1;
+	struct inode *inode = malloc(sizeof(*inode) + size);
+
+	if (!inode)
+		err(1, "malloc");
+	inode->lookups = 1;
+	memcpy(inode->path, path, size);
+	return inode;
+}
+
+static int entry_of(const char *path, struct fuse_entry_param *ret_entry)
+{
+	struct fuse_entry_param entry = {.attr_timeout = FOREVER, .entry_timeout = FOREVER};
+
+	if (lstat(path, &entry.attr) < 0)
+		return -errno;
+	entry.ino = (fuse_ino_t)new_inode(path);
+	*ret_entry = entry;
+	return 0;
+}
+
+static void forget_inode(fuse_ino_t ino, uint64_t lookups)
+{
+	struct inode *inode = inode_of(ino);
+
+	if (inode == root)
+		return;
+	inode->lookups -= lookups;
+	if (inode->lookups == 0)
+		free(inode);
+}
+
+static void reply_entry(fuse_req_t req, const char *path)
+{
+	struct fuse_entry_param entry;
+	int r = entry_of(path, &entry);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_entry(req, &entry) != 0)
+		forget_inode(entry.ino, 1);
+}
+
+static void reply_result(fuse_req_t req, int result)
+{
+	fuse_reply_err(req, result < 0 ? errno : 0);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param negative = {.entry_timeout = FOREVER}, entry;
+	char path[PATH_MAX];
+	int r = entry_of(child(path, parent, name), &entry);
+
+	if (r == -ENOENT)
+		fuse_reply_entry(req, &negative);
+	else if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_entry(req, &entry) != 0)
+		forget_inode(entry.ino, 1);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	forget_inode(ino, lookups);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		forget_inode(forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	(void)fi;
+	if (lstat(path_of(ino), &st) < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_attr(req, &st, FOREVER);
+}
+
+static int set_times(const char *path, const struct stat *attr, int to_set)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+
+	if (to_set & FUSE_SET_ATTR_ATIME)
+		times[0] = attr->st_atim;
+	if (to_set & FUSE_SET_ATTR_MTIME)
+		times[1] = attr->st_mtim;
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	const char *path = path_of(ino);
+	int r = 0;
+
+	if (to_set & FUSE_SET_ATTR_MODE)
+		r = chmod(path, attr->st_mode & 07777);
+	if (r == 0 && (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)))
+		r = lchown(path, to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1,
+			to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1);
+	if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE))
+		r = truncate(path, attr->st_size);
+	if (r == 0 && (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME)))
+		r = set_times(path, attr, to_set);
+	if (r < 0)
+		fuse_reply_err(req, errno);
+	else
+		op_getattr(req, ino, fi);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlink(path_of(ino), target, sizeof(target) - 1);
+
+	if (length < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	target[length] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(child(path, parent, name), mode) < 0)
+		fuse_reply_err(req, errno);
+	else
+		reply_entry(req, path);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (symlink(target, child(path, parent, name)) < 0)
+		fuse_reply_err(req, errno);
+	else
+		reply_entry(req, path);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	char path[PATH_MAX];
+
+	reply_result(req, unlink(child(path, parent, name)));
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	char path[PATH_MAX];
+
+	reply_result(req, rmdir(child(path, parent, name)));
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+	const char *new_name, unsigned int flags)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	reply_result(req, renameat2(AT_FDCWD, child(from, parent, name), AT_FDCWD,
+				  child(to, new_parent, new_name), flags));
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	/* The kernel says where what is appended goes. */
+	int fd = open(path_of(ino), (fi->flags & ~(O_NOFOLLOW | O_APPEND)) | O_CLOEXEC);
+
+	if (fd < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	fi->fh = (uint64_t)fd;
+	fi->keep_cache = 1;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) != 0)
+		close(fd);
+}
+
+static void op_create(
+	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct fuse_entry_param entry;
+	char path[PATH_MAX];
+	int r, fd = open(child(path, parent, name), fi->flags | O_CREAT | O_CLOEXEC, mode);
+
+	if (fd < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	r = entry_of(path, &entry);
+	if (r < 0) {
+		close(fd);
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uint64_t)fd;
+	fi->noflush = 1;
+	if (fuse_reply_create(req, &entry, fi) != 0)
+		close(fd);
+}
+
+static void op_read(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	static char data[1 << 20]; /* one thread */
+	ssize_t got = pread((int)fi->fh, data, size < sizeof(data) ? size : sizeof(data), offset);
+
+	(void)ino;
+	if (got < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_buf(req, data, (size_t)got);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+	struct fuse_file_info *fi)
+{
+	ssize_t put = pwrite((int)fi->fh, data, size, offset);
+
+	(void)ino;
+	if (put < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_write(req, (size_t)put);
+}
+
+static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offset,
+	struct fuse_file_info *in, fuse_ino_t out_ino, off_t out_offset, struct fuse_file_info *out,
+	size_t size, int flags)
+{
+	ssize_t put = copy_file_range(
+		(int)in->fh, &in_offset, (int)out->fh, &out_offset, size, (unsigned)flags);
+
+	(void)in_ino;
+	(void)out_ino;
+	if (put < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_write(req, (size_t)put);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
+{
+	(void)ino;
+	reply_result(req, data_only ? fdatasync((int)fi->fh) : fsync((int)fi->fh));
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	close((int)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* Who asks with no room wants the length. */
+static void reply_xattr(fuse_req_t req, const char *data, ssize_t length, size_t room)
+{
+	if (length < 0)
+		fuse_reply_err(req, errno);
+	else if (room == 0)
+		fuse_reply_xattr(req, (size_t)length);
+	else
+		fuse_reply_buf(req, data, (size_t)length);
+}
+
+/* A file system that keeps xattrs is asked for them, before each first write for one. */
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	char value[XATTR_SIZE_MAX];
+	ssize_t length =
+		lgetxattr(path_of(ino), name, value, size < sizeof(value) ? size : sizeof(value));
+
+	reply_xattr(req, value, length, size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char names[XATTR_LIST_MAX];
+	ssize_t length =
+		llistxattr(path_of(ino), names, size < sizeof(names) ? size : sizeof(names));
+
+	reply_xattr(req, names, length, size);
+}
+
+static void op_setxattr(
+	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	reply_result(req, lsetxattr(path_of(ino), name, value, size, flags));
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	reply_result(req, lremovexattr(path_of(ino), name));
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	DIR *dir = opendir(path_of(ino));
+
+	if (!dir) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	fi->fh = (uint64_t)dir;
+	fi->cache_readdir = 1;
+	fi->keep_cache = 1;
+	if (fuse_reply_open(req, fi) != 0)
+		closedir(dir);
+}
+
+/* One entry into the buffer; 0 when it does not fit. */
+static size_t add_entry(fuse_req_t req, fuse_ino_t ino, const struct dirent *found, off_t next,
+	char *data, size_t size)
+{
+	struct fuse_entry_param entry = {
+		.attr = {.st_ino = found->d_ino, .st_mode = (mode_t)found->d_type << 12}};
+	bool is_dots = strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0;
+	char path[PATH_MAX];
+	size_t used;
+
+	if (!is_dots && entry_of(child(path, ino, found->d_name), &entry) < 0)
+		is_dots = true; /* gone meanwhile: the name alone */
+	used = fuse_add_direntry_plus(req, data, size, found->d_name, &entry, next);
+	if (used > size) {
+		if (!is_dots)
+			forget_inode(entry.ino, 1);
+		return 0;
+	}
+	return used;
+}
+
+static void op_readdirplus(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	DIR *dir = (DIR *)fi->fh; /* NOLINT(performance-no-int-to-ptr) */
+	char *data = malloc(size);
+	const struct dirent *found;
+	size_t used = 0, now;
+
+	if (!data)
+		err(1, "malloc");
+	if (offset != telldir(dir))
+		seekdir(dir, offset);
+	while ((offset = telldir(dir), found = readdir(dir))) {
+		now = add_entry(req, ino, found, telldir(dir), data + used, size - used);
+		if (now == 0) {
+			seekdir(dir, offset);
+			break;
+		}
+		used += now;
+	}
+	fuse_reply_buf(req, data, used);
+	free(data);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	closedir((DIR *)fi->fh); /* NOLINT(performance-no-int-to-ptr) */
+	fuse_reply_err(req, 0);
+}
+
+static void op_init(void *data, struct fuse_conn_info *conn)
+{
+	(void)data;
+	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
+	conn->want |= conn->capable & (FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_POSIX_ACL);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mkdir = op_mkdir,
+	.symlink = op_symlink,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.rename = op_rename,
+	.open = op_open,
+	.create = op_create,
+	.read = op_read,
+	.write = op_write,
+	.copy_file_range = op_copy_file_range,
+	.fsync = op_fsync,
+	.release = op_release,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
+	.opendir = op_opendir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+};
+
+static void serve(struct fuse_session *session)
+{
+	struct fuse_buf buffer = {0};
+	struct near near;
+
+	near_init(&near);
+	near_begin(&near, -1);
+	while (!fuse_session_exited(session)) {
+		int64_t begun = clock_now_ns();
+		int n = fuse_session_receive_buf(session, &buffer);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		near_note(&near, clock_now_ns() - begun);
+		fuse_session_process_buf(session, &buffer);
+	}
+	free(buffer.mem);
+}
+
+int main(int argc, char **argv)
+{
+	char option[] = "-o", options[] = "default_permissions,allow_other,fsname=bench-floor";
+	char *words[] = {argv[0], option, options, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(3, words);
+	struct fuse_session *session;
+
+	if (argc != 3)
+		errx(2, "usage: bench-floor DIRECTORY MOUNTPOINT");
+	session = fuse_session_new(&args, &operations, sizeof(operations), NULL);
+	if (!session || fuse_session_mount(session, argv[2]) != 0)
+		return 1;
+	fuse_daemonize(0);
+	if (chdir(argv[1]) < 0)
+		err(1, "%s", argv[1]);
+	umask(0);
+	root = new_inode(".");
+	serve(session);
+	fuse_session_unmount(session);
+	fuse_session_destroy(session);
+	return 0;
+}
