@@ -9,9 +9,20 @@
  */
 #pragma once
 
+#include <git-overlayfs/error.h>
 #include <git-overlayfs/layer.h>
 
 #define GIT_LAYER_ID_SIZE 65
+
+/*
+ * Readies the process for layer_open() at this revision (NULL: HEAD) of the repository in the
+ * directory `git_dir_fd` (O_PATH will do; -1: any): libgit2 is loaded if it will be needed, which
+ * for HEAD, the name of a branch or tag, and a whole id it is not. It comes from where the dynamic
+ * linker looks for libraries, so this is to be called before the process goes to where a container
+ * decides what is there; layer_open() itself loads nothing, and fails where this has not been
+ * called and libgit2 is needed. 0, or -ENOTSUP: there is no libgit2 that can be used.
+ */
+int git_layer_prepare(int git_dir_fd, const char *rev, struct error *err);
 
 /*
  * The id of the commit that the layer shows, or of the tree where it was opened

@@ -102,7 +102,7 @@ static struct cached_object *find_locked(struct object_cache *cache, const git_o
 {
 	struct cached_object *object = *bucket_of(cache, id);
 
-	while (object && !git_oid_equal(&object->id, id))
+	while (object && !id_equal(&object->id, id))
 		object = object->hash_next;
 	return object;
 }

@@ -13,8 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <git2.h>
-
+#include "layer/git-id.h"
 #include "layer/git-store.h"
 #include "layer/git-tree.h"
 
@@ -33,10 +32,7 @@ struct object_content {
 
 static inline git_oid git_entry_id(const struct tree_entry *entry)
 {
-	git_oid id;
-
-	git_oid_fromraw(&id, entry->id);
-	return id;
+	return id_from_raw(entry->id);
 }
 
 /* Fills in *ret_content, or returns -errno and the cause. */

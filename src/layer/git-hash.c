@@ -16,7 +16,7 @@ int object_hash(git_object_t type, const void *data, size_t size, git_oid *ret_i
 {
 	struct sha1_ctx sha1;
 	char header[32];
-	int length = snprintf(header, sizeof(header), "%s %zu", git_object_type2string(type), size);
+	int length = snprintf(header, sizeof(header), "%s %zu", object_type_name(type), size);
 
 	sha1_init(&sha1);
 	sha1_update(&sha1, (size_t)length + 1, (const uint8_t *)header);
@@ -24,9 +24,23 @@ int object_hash(git_object_t type, const void *data, size_t size, git_oid *ret_i
 	sha1_digest(&sha1, sizeof(ret_id->id), ret_id->id);
 	return 0;
 }
+
+bool object_hash_asks_library(void)
+{
+	return false;
+}
 #else
+#include "layer/git-library.h"
+
 int object_hash(git_object_t type, const void *data, size_t size, git_oid *ret_id)
 {
-	return git_odb_hash(ret_id, data, size, type) < 0 ? -EIO : 0;
+	const struct git_library *library = git_library();
+
+	return !library || library->odb_hash(ret_id, data, size, type) < 0 ? -EIO : 0;
+}
+
+bool object_hash_asks_library(void)
+{
+	return true;
 }
 #endif

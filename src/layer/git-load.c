@@ -21,7 +21,7 @@ static void explain(struct object_cause *cause, const git_oid *id, const char *w
 {
 	char hex[GIT_OID_HEXSZ + 1];
 
-	git_oid_tostr(hex, sizeof(hex), id);
+	id_to_hex(id, hex);
 	snprintf(cause->text, sizeof(cause->text), "object %s: %s", hex, what);
 }
 
@@ -35,7 +35,10 @@ static void keep_in_memory(struct object_bytes *bytes, struct object_content *co
 /* The tree without entries: every git has it, whether or not it is in the repository. */
 static bool is_empty_tree(const git_oid *id)
 {
-	return git_oid_streq(id, "4b825dc642cb6eb9a060e54bf8d69288fbee4904") == 0;
+	git_oid empty;
+
+	return id_from_hex("4b825dc642cb6eb9a060e54bf8d69288fbee4904", &empty) &&
+	       id_equal(id, &empty);
 }
 
 static void warn_of_omissions(
@@ -45,7 +48,7 @@ static void warn_of_omissions(
 
 	if (!view->impossible_count && !view->duplicate_count && !view->unknown_count)
 		return;
-	git_oid_tostr(hex, sizeof(hex), id);
+	id_to_hex(id, hex);
 	log_warning("%s: tree %s: %u impossible names, %u duplicates and %u entries of an unknown "
 		    "type are not shown",
 		layer->name, hex, view->impossible_count, view->duplicate_count,

@@ -95,7 +95,7 @@ static int parse_header(struct loose_file *file)
 	type[space - head] = '\0';
 	errno = 0;
 	file->size = strtoull(space + 1, &digits_end, 10);
-	file->type = git_object_string2type(type);
+	file->type = object_type_from_name(type);
 	if (errno || digits_end != end || file->type == GIT_OBJECT_INVALID)
 		return corrupt(file, "the loose object has a broken header");
 	if (file->size / INFLATE_FACTOR_MAX > file->file_size)
@@ -112,7 +112,7 @@ static int open_file(const char *objects_dir, const git_oid *id, struct loose_fi
 	bool has_made_room = false;
 	struct stat st;
 
-	git_oid_tostr(hex, sizeof(hex), id);
+	id_to_hex(id, hex);
 	if (asprintf(&path, "%s/%.2s/%s", objects_dir, hex, hex + 2) < 0) {
 		path = NULL;
 		return corrupt(file, "out of memory");
@@ -214,7 +214,7 @@ int loose_find_prefix(
 	_cleanup_closedir_ DIR *dir = NULL;
 	const struct dirent *entry;
 
-	git_oid_tostr(hex, sizeof(hex), prefix);
+	id_to_hex(prefix, hex);
 	if (length < 2 || asprintf(&path, "%s/%.2s", objects_dir, hex) < 0) {
 		path = NULL;
 		return 0;
@@ -228,5 +228,5 @@ int loose_find_prefix(
 			return 2;
 		snprintf(found, sizeof(found), "%.2s%.38s", hex, entry->d_name);
 	}
-	return *found && git_oid_fromstr(ret_id, found) == 0 ? 1 : 0;
+	return *found && id_from_hex(found, ret_id) ? 1 : 0;
 }

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <git2/sys/odb_backend.h>
-
 #include "util/cleanup.h"
 
 struct store_backend {
@@ -20,7 +18,7 @@ static struct object_store *store_of(git_odb_backend *backend)
 
 static int missing(const struct object_cause *cause)
 {
-	git_error_set_str(GIT_ERROR_ODB, cause->text);
+	git_library()->error_set_str(GIT_ERROR_ODB, cause->text);
 	return GIT_ENOTFOUND;
 }
 
@@ -33,7 +31,7 @@ static int backend_read(void **ret_data, size_t *ret_size, git_object_t *ret_typ
 
 	if (object_store_read(store_of(backend), id, GIT_OBJECT_ANY, &bytes, &cause) < 0)
 		return missing(&cause);
-	data = git_odb_backend_data_alloc(backend, bytes.size + 1);
+	data = git_library()->odb_backend_data_alloc(backend, bytes.size + 1);
 	if (!data)
 		return GIT_ERROR;
 	memcpy(data, bytes.data, bytes.size + 1);
@@ -69,7 +67,7 @@ static int backend_read_header(
 	int r = backend_read(&data, ret_size, ret_type, backend, id);
 
 	if (r == 0)
-		git_odb_backend_data_free(backend, data);
+		git_library()->odb_backend_data_free(backend, data);
 	return r;
 }
 
@@ -93,7 +91,7 @@ git_odb *store_odb_new(struct object_store *store)
 
 	if (!self)
 		return NULL;
-	git_odb_init_backend(&self->base, GIT_ODB_BACKEND_VERSION);
+	git_library()->odb_init_backend(&self->base, GIT_ODB_BACKEND_VERSION);
 	self->base.read = backend_read;
 	self->base.read_header = backend_read_header;
 	self->base.read_prefix = backend_read_prefix;
@@ -101,8 +99,10 @@ git_odb *store_odb_new(struct object_store *store)
 	self->base.exists_prefix = backend_exists_prefix;
 	self->base.free = backend_free;
 	self->store = store;
-	if (git_odb_new(&odb) < 0 || git_odb_add_backend(odb, &self->base, 1) < 0) {
-		git_odb_free(odb);
+	if (git_library()->odb_new(&odb) < 0 ||
+		git_library()->odb_add_backend(odb, &self->base, 1) < 0) {
+		if (odb)
+			git_library()->odb_free(odb);
 		free(self);
 		return NULL;
 	}

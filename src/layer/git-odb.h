@@ -2,8 +2,7 @@
 /* The object store as a git_odb, for what only libgit2 can do: resolving revisions. */
 #pragma once
 
-#include <git2.h>
-
+#include "layer/git-library.h"
 #include "layer/git-store.h"
 
 /* Borrows the store. NULL: out of memory. Ended with git_odb_free(). */

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <git2.h>
-
 #include "layer/git-internal.h"
 #include "layer/inode-hash.h"
 #include "layer/layer-kind.h"
@@ -146,10 +144,8 @@ int git_layer_open(const struct layer_config *config, struct layer **ret_layer, 
 {
 	const char *label = config->name ? config->name : config->git_dir;
 	struct git_layer *self;
-	int r = object_library_init(err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!config->git_dir || !config->object_dirs)
 		return error_set(
 			err, EINVAL, EXIT_STATUS_SOURCE, "a git layer without a repository");

@@ -2,259 +2,105 @@
 #include "layer/git-rev.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <git2/sys/repository.h>
+#include <git-overlayfs/git-layer.h>
 
-#include "layer/git-odb.h"
+#include "layer/git-hash.h"
+#include "layer/git-names.h"
+#include "layer/git-revparse.h"
 #include "util/cleanup.h"
 
-static int library_result;
+/* Tags of tags of tags. */
+#define TAG_DEPTH 32
 
-/* Extensions that change nothing about how objects are read. */
-static const char *harmless_extensions[] = {
-	"worktreeconfig", "partialclone", "preciousobjects", "relativeworktrees"};
-
-static void init_library(void)
+int git_layer_prepare(int git_dir_fd, const char *rev, struct error *err)
 {
-	static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM,
-		GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL};
-
-	if (git_libgit2_init() < 0) {
-		library_result = -EIO;
-		return;
-	}
-	if (!(git_libgit2_features() & GIT_FEATURE_THREADS)) {
-		library_result = -ENOTSUP;
-		return;
-	}
-	/* The repository may belong to anybody: nothing in it is run or obeyed. */
-	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
-	git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, harmless_extensions,
-		sizeof(harmless_extensions) / sizeof(harmless_extensions[0]));
-	git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
-	/* Objects are cached by git-cache.c, within bounds. */
-	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-	/* Descriptors of packs are never closed: what git-store.h relies on. */
-	git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)0);
-	git_libgit2_opts(GIT_OPT_DISABLE_PACK_KEEP_FILE_CHECKS, 1);
+	if (git_dir_fd >= 0 && names_can_find(git_dir_fd, rev ? rev : "") &&
+		!object_hash_asks_library())
+		return 0;
+	return git_library_load(err);
 }
 
-int object_library_init(struct error *err)
+/* The id behind `word` where the object's text is at a line that begins with it. */
+static bool read_id_line(const char **text, const char *word, git_oid *ret_id)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	size_t length = strlen(word);
 
-	pthread_once(&once, init_library);
-	if (library_result < 0)
-		return error_set(err, -library_result, EXIT_STATUS_MACHINE,
-			"libgit2 cannot be used: %s",
-			library_result == -ENOTSUP ? "it was built without threads"
-						   : "it cannot be initialised");
-	return 0;
+	if (strncmp(*text, word, length) != 0 || !id_from_hex(*text + length, ret_id) ||
+		(*text)[length + GIT_OID_HEXSZ] != '\n')
+		return false;
+	*text += length + GIT_OID_HEXSZ + 1;
+	return true;
 }
 
-static void cleanup_repositoryp(git_repository **repository)
+/* "committer NAME <ADDRESS> SECONDS ZONE" in the header; 0 where it is not so. */
+static int64_t committer_time(const char *text)
 {
-	git_repository_free(*repository);
+	const char *end = strstr(text, "\n\n"), *line = strstr(text, "\ncommitter "), *line_end, *p;
+
+	if (!line || (end && line > end))
+		return 0;
+	line_end = strchrnul(line + 1, '\n');
+	p = memrchr(line, '>', (size_t)(line_end - line));
+	return p && p[1] == ' ' ? strtoll(p + 2, NULL, 10) : 0;
 }
 
-static void cleanup_odbp(git_odb **odb)
+static int leads_nowhere(
+	const char *label, const char *rev, const git_oid *id, const char *why, struct error *err)
 {
-	git_odb_free(*odb);
+	char hex[GIT_OID_HEXSZ + 1];
+
+	id_to_hex(id, hex);
+	return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: '%s' leads to no commit or tree: %s %s",
+		label, rev, hex, why);
 }
 
-static void cleanup_objectp(git_object **object)
+/* A commit and its tree, or a tree without a commit, behind any number of tags. */
+static int peel(struct object_store *store, git_oid id, const char *label, const char *rev,
+	struct revision *ret, struct error *err)
 {
-	git_object_free(*object);
-}
+	for (unsigned depth = 0; depth < TAG_DEPTH; depth++) {
+		_cleanup_(object_bytes_release) struct object_bytes bytes = {0};
+		struct object_cause cause;
+		const char *text;
+		bool is_whole;
 
-static const char *library_message(void)
-{
-	const git_error *error = git_error_last();
-
-	return error ? error->message : "unknown error";
-}
-
-static int open_failed(const char *label, int code, struct error *err)
-{
-	const char *message = library_message();
-
-	if (code == GIT_ENOTFOUND)
-		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-			"%s: not a repository: HEAD, refs or objects are missing "
-			"(an object database alone has no revisions)",
-			label);
-	if (strcasestr(message, "objectformat") || strcasestr(message, "object format"))
-		return error_set(err, ENOTSUP, EXIT_STATUS_SOURCE,
-			"%s: its objects are named by SHA-256; only SHA-1 repositories are supported",
-			label);
-	return error_set(err, ENOTSUP, EXIT_STATUS_SOURCE,
-		"%s: the repository's format is not supported: %s", label, message);
-}
-
-static int open_repository(const char *git_dir, const char *label, struct object_store *store,
-	git_repository **ret_repository, struct error *err)
-{
-	_cleanup_(cleanup_repositoryp) git_repository *repository = NULL;
-	_cleanup_(cleanup_odbp) git_odb *odb = store_odb_new(store);
-	const unsigned flags = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE |
-			       GIT_REPOSITORY_OPEN_NO_DOTGIT;
-	int r = git_repository_open_ext(&repository, git_dir, flags, NULL);
-
-	if (r == 0)
-		r = odb ? git_repository_set_odb(repository, odb) : GIT_ERROR;
-	if (r < 0)
-		return open_failed(label, r, err);
-	*ret_repository = steal_ptr(&repository);
-	return 0;
-}
-
-static bool has_references(git_repository *repository)
-{
-	git_strarray names = {0};
-	bool has_any = git_reference_list(&names, repository) == 0 && names.count > 0;
-
-	git_strarray_dispose(&names);
-	return has_any;
-}
-
-/* HEAD names a branch that has no commit. */
-static int head_is_unborn(git_repository *repository, const char *label, struct error *err)
-{
-	git_reference *head = NULL;
-	const char *target = NULL;
-
-	if (!has_references(repository))
-		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-			"%s: the repository has no commit yet", label);
-	if (git_reference_lookup(&head, repository, "HEAD") == 0)
-		target = git_reference_symbolic_target(head);
-	error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-		"%s: HEAD names the branch '%s', which does not exist; name a revision that does "
-		"('git branch -a' lists them)",
-		label, target ? target : "?");
-	git_reference_free(head);
-	return -ENOENT;
-}
-
-static int parse_failed(
-	git_repository *repository, const char *label, const char *rev, int code, struct error *err)
-{
-	if (!strcmp(rev, "HEAD") && git_repository_head_unborn(repository) == 1)
-		return head_is_unborn(repository, label, err);
-	switch (code) {
-	case GIT_EAMBIGUOUS:
-		return error_set(err, EINVAL, EXIT_STATUS_SOURCE,
-			"%s: the abbreviation '%s' is ambiguous; write more digits of it", label,
-			rev);
-	case GIT_EINVALIDSPEC:
-		return error_set(err, EINVAL, EXIT_STATUS_SOURCE,
-			"%s: '%s' is no name of a revision: %s", label, rev, library_message());
-	case GIT_ENOTFOUND:
-		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-			"%s: no such revision: '%s' ('git branch -a' and 'git tag' list what there is)",
-			label, rev);
-	default:
-		/* libgit2 would make an empty one, and in the sandbox it cannot. */
-		if (!strstr(rev, "@{"))
+		if (object_store_read(store, &id, GIT_OBJECT_ANY, &bytes, &cause) < 0)
+			return error_set(err, EIO, EXIT_STATUS_SOURCE,
+				"%s: '%s' leads to no commit or tree: %s", label, rev, cause.text);
+		text = bytes.data;
+		*ret = (struct revision){.object = id, .tree = id};
+		switch (bytes.type) {
+		case GIT_OBJECT_TREE:
+			return 0;
+		case GIT_OBJECT_COMMIT:
+			is_whole = read_id_line(&text, "tree ", &ret->tree);
+			ret->has_commit = true;
+			ret->time = committer_time(text);
+			return is_whole ? 0 : leads_nowhere(label, rev, &id, "has no tree", err);
+		case GIT_OBJECT_TAG:
+			if (!read_id_line(&text, "object ", &id))
+				return leads_nowhere(label, rev, &id, "tags nothing", err);
 			break;
-		return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
-			"%s: no such revision: '%s' (it needs a reflog, and this repository has "
-			"none for it; name a branch, a tag or a commit)",
-			label, rev);
+		default:
+			return error_set(err, EINVAL, EXIT_STATUS_SOURCE,
+				"%s: '%s' is a file, not a commit or a tree", label, rev);
+		}
 	}
-	return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: revision '%s': %s", label, rev,
-		library_message());
+	return leads_nowhere(label, rev, &id, "is a tag of too many tags", err);
 }
 
-/* A commit and its tree, or a tree without a commit. */
-static int peel(git_object *object, const char *label, const char *rev, struct revision *ret,
-	struct error *err)
+static int no_such_revision(int git_dir_fd, const char *label, const char *rev, struct error *err)
 {
-	_cleanup_(cleanup_objectp) git_object *commit = NULL, *tree = NULL, *other = NULL;
-
-	if (git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0) {
-		ret->object = *git_object_id(commit);
-		ret->tree = *git_commit_tree_id((git_commit *)commit);
-		ret->has_commit = true;
-		ret->time = git_commit_time((git_commit *)commit);
-		return 0;
-	}
-	if (git_object_peel(&tree, object, GIT_OBJECT_TREE) == 0) {
-		*ret = (struct revision){
-			.object = *git_object_id(tree), .tree = *git_object_id(tree)};
-		return 0;
-	}
-	/* "Any" means: until it is no tag. */
-	if (git_object_type(object) == GIT_OBJECT_BLOB ||
-		git_object_peel(&other, object, GIT_OBJECT_ANY) == 0)
-		return error_set(err, EINVAL, EXIT_STATUS_SOURCE,
-			"%s: '%s' is a file, not a commit or a tree", label, rev);
-	return error_set(err, EIO, EXIT_STATUS_SOURCE, "%s: '%s' leads to no commit or tree: %s",
-		label, rev, library_message());
-}
-
-/* What an ambiguous abbreviation may stand for where a commit is wanted. */
-struct candidates {
-	struct object_store *store;
-	git_oid commit; /* or a tag */
-	unsigned commit_count;
-};
-
-static void judge_candidate(struct candidates *candidates, const git_oid *id)
-{
-	struct object_bytes bytes;
-	struct object_cause cause;
-
-	if (object_store_read(candidates->store, id, GIT_OBJECT_ANY, &bytes, &cause) < 0)
-		return;
-	if (bytes.type == GIT_OBJECT_COMMIT || bytes.type == GIT_OBJECT_TAG) {
-		candidates->commit = *id;
-		candidates->commit_count++;
-	}
-	object_bytes_release(&bytes);
-}
-
-/* Finds all ids that begin with `length` digits of `prefix`, by adding one digit after the other.
- */
-static void find_candidates(struct candidates *candidates, git_oid prefix, size_t length)
-{
-	unsigned char *byte = &prefix.id[length / 2];
-	const unsigned shift = length % 2 ? 0 : 4;
-
-	for (unsigned digit = 0; digit < 16 && length < GIT_OID_HEXSZ; digit++) {
-		git_oid id;
-		int r;
-
-		*byte = (unsigned char)((*byte & ~(15u << shift)) | digit << shift);
-		r = object_store_find_prefix(candidates->store, &prefix, length + 1, &id);
-		if (r == 0)
-			judge_candidate(candidates, &id);
-		else if (r == GIT_EAMBIGUOUS)
-			find_candidates(candidates, prefix, length + 1);
-	}
-}
-
-/* As git does for REV^{commit}: what is no commit does not count. */
-static int parse_ambiguous(struct object_store *store, git_repository *repository, const char *rev,
-	git_object **ret_object)
-{
-	struct candidates candidates = {.store = store};
-	size_t length = strlen(rev);
-	git_oid prefix;
-
-	if (length >= GIT_OID_HEXSZ || git_oid_fromstrn(&prefix, rev, length) < 0)
-		return GIT_EAMBIGUOUS;
-	find_candidates(&candidates, prefix, length);
-	if (candidates.commit_count != 1)
-		return GIT_EAMBIGUOUS;
-	return git_object_lookup(ret_object, repository, &candidates.commit, GIT_OBJECT_ANY);
+	if (!strcmp(rev, "HEAD"))
+		return names_explain_head(git_dir_fd, label, err);
+	return error_set(err, ENOENT, EXIT_STATUS_SOURCE,
+		"%s: no such revision: '%s' ('git branch -a' and 'git tag' list what there is)",
+		label, rev);
 }
 
 /* gitrevisions(7): "@" alone, or before a suffix, is HEAD. libgit2 1.5 knows only "@{". */
@@ -269,26 +115,42 @@ static char *spell_out_head(const char *rev)
 	return asprintf(&text, "HEAD%s", rev + 1) < 0 ? NULL : text;
 }
 
+/* 0, or 1: there is no such revision. */
+static int find(const struct layer_config *config, int git_dir_fd, const char *rev,
+	const char *label, struct object_store *store, git_oid *ret_id, struct error *err)
+{
+	struct object_cause cause;
+	uint64_t size;
+	int r;
+
+	if (!names_can_find(git_dir_fd, rev))
+		return revparse_find(config->git_dir, rev, label, store, ret_id, err);
+	r = names_find(git_dir_fd, rev, ret_id, err);
+	if (r)
+		return r < 0 ? error_prefix(err, "%s", label) : r;
+	/* A whole id is one that is there. */
+	if (!rev[id_count_digits(rev)] &&
+		object_store_read_size(store, ret_id, GIT_OBJECT_ANY, &size, &cause) < 0)
+		return 1;
+	return 0;
+}
+
 int revision_resolve(const struct layer_config *config, const char *label,
 	struct object_store *store, struct revision *ret_revision, struct error *err)
 {
-	_cleanup_(cleanup_repositoryp) git_repository *repository = NULL;
-	_cleanup_(cleanup_objectp) git_object *object = NULL;
+	_cleanup_close_ int git_dir_fd = open(config->git_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *rev = spell_out_head(config->rev);
-	struct revision revision = {.has_commit = false};
+	struct revision revision;
+	git_oid id;
 	int r;
 
 	if (!rev)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	r = open_repository(config->git_dir, label, store, &repository, err);
-	if (r < 0)
-		return r;
-	r = git_revparse_single(&object, repository, rev);
-	if (r == GIT_EAMBIGUOUS)
-		r = parse_ambiguous(store, repository, rev, &object);
-	if (r < 0)
-		return parse_failed(repository, label, rev, r, err);
-	r = peel(object, label, rev, &revision, err);
+	r = find(config, git_dir_fd, rev, label, store, &id, err);
+	if (r == 1)
+		return no_such_revision(git_dir_fd, label, rev, err);
+	if (r == 0)
+		r = peel(store, id, label, rev, &revision, err);
 	if (r == 0)
 		*ret_revision = revision;
 	return r;

@@ -2,15 +2,13 @@
 /* From a repository and what git rev-parse takes to a tree. */
 #pragma once
 
-#include <git2.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/layer.h>
 
 #include "layer/git-store.h"
-
-/* Makes libgit2 ready; may be called again. -ENOTSUP for one without threads. */
-int object_library_init(struct error *err);
 
 struct revision {
 	git_oid object; /* the commit, or the tree where there is none */

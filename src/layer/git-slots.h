@@ -13,10 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <git2.h>
-
 #include <git-overlayfs/layer.h>
 
+#include "layer/git-id.h"
 #include "layer/path-tail.h"
 #include "util/lock.h"
 

@@ -269,7 +269,7 @@ static void blame(struct request *request, const char *what)
 {
 	char hex[GIT_OID_HEXSZ + 1];
 
-	git_oid_tostr(hex, sizeof(hex), request->id);
+	id_to_hex(request->id, hex);
 	snprintf(request->cause->text, sizeof(request->cause->text), "object %s %s", hex, what);
 }
 
@@ -285,7 +285,7 @@ static bool is_valid(struct request *request, git_object_t type)
 	if (request->wants_size_only)
 		return true;
 	if (object_hash(type, request->bytes.data, request->bytes.size, &actual) < 0 ||
-		!git_oid_equal(&actual, request->id)) {
+		!id_equal(&actual, request->id)) {
 		blame(request, "is corrupt: its content has another id");
 		return false;
 	}
@@ -421,7 +421,7 @@ static int note(struct prefix_search *search, int count, const git_oid *id)
 {
 	if (count == 0)
 		return 0;
-	if (count > 1 || (search->has_found && !git_oid_equal(id, &search->found)))
+	if (count > 1 || (search->has_found && !id_equal(id, &search->found)))
 		return GIT_EAMBIGUOUS;
 	search->found = *id;
 	search->has_found = true;
@@ -437,7 +437,7 @@ static int search_pack(struct prefix_search *search, const struct held_pack *pac
 					   &pack->index, search->prefix->id, search->length, &raw);
 
 	if (raw)
-		git_oid_fromraw(&id, raw);
+		id = id_from_raw(raw);
 	return note(search, count, &id);
 }
 

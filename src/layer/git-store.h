@@ -12,9 +12,9 @@
 
 #include <stdbool.h>
 
-#include <git2.h>
-
 #include <git-overlayfs/error.h>
+
+#include "layer/git-id.h"
 
 struct object_store;
 

@@ -97,7 +97,7 @@ static unsigned find_level(const struct walk *walk, const git_oid *tree)
 {
 	unsigned depth = tree ? walk->depth : 0;
 
-	while (depth > 0 && !git_oid_equal(&walk->levels[depth - 1].tree, tree))
+	while (depth > 0 && !id_equal(&walk->levels[depth - 1].tree, tree))
 		depth--;
 	return depth;
 }
@@ -107,7 +107,7 @@ static void pass(struct walk *walk, const git_oid *tree)
 {
 	unsigned passed = 0;
 
-	while (passed < walk->named_count && !git_oid_equal(&walk->named[passed], tree))
+	while (passed < walk->named_count && !id_equal(&walk->named[passed], tree))
 		passed++;
 	/* It has gone elsewhere. */
 	if (passed == walk->named_count) {

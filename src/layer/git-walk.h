@@ -13,9 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <git2.h>
-
 #include "layer/git-cache.h"
+#include "layer/git-id.h"
 
 /* Deeper directories are not foreseen. */
 #define WALK_DEPTH_MAX 64

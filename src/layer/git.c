@@ -6,8 +6,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include <git2.h>
-
 #include "layer/git-internal.h"
 #include "layer/layer-kind.h"
 #include "util/cleanup.h"
@@ -95,8 +93,7 @@ int git_layer_object_id(const struct layer *layer, char ret_hex[GIT_LAYER_ID_SIZ
 {
 	if (layer->ops != &git_layer_ops)
 		return -EINVAL;
-	git_oid_tostr(
-		ret_hex, GIT_LAYER_ID_SIZE, &((const struct git_layer *)layer)->revision.object);
+	id_to_hex(&((const struct git_layer *)layer)->revision.object, ret_hex);
 	return 0;
 }
 

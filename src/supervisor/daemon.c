@@ -111,7 +111,9 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	int r;
 
 	set_memory();
-	r = daemon_enter(daemon, &places, err);
+	r = daemon_load(daemon, err);
+	if (r == 0)
+		r = daemon_enter(daemon, &places, err);
 	if (r == 0)
 		r = die_with_supervisor(daemon, err);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon: the process that serves the mount. It is the only one in which
- * libgit2 and FUSE run, and it runs them in the sandbox.
+ * The daemon: the process that serves the mount. It is the only one in which git's objects
+ * are read and FUSE runs, in the sandbox.
  */
 #pragma once
 
@@ -54,6 +54,9 @@ int daemon_run(struct daemon *daemon);
  * which nothing but layers and upper is to be seen; for a plain user neither.
  */
 int daemon_enter(struct daemon *daemon, struct places *ret_places, struct error *err);
+
+/* Loads what the layers will need, while the libraries are the host's. */
+int daemon_load(const struct daemon *daemon, struct error *err);
 
 /* Locks the process in and opens the overlay. */
 int daemon_lock(struct daemon *daemon, const struct places *places, struct error *err);

@@ -26,6 +26,24 @@ static void fd_list_release(struct fd_list *list)
 	free(list->fds);
 }
 
+int daemon_load(const struct daemon *daemon, struct error *err)
+{
+	const struct workspace_config *config = daemon->request->config;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->layer_count; i++) {
+		const struct source *source = &daemon->request->sources[i];
+		_cleanup_close_ int git_dir_fd = -1;
+
+		if (strcmp(config->layers[i].kind, "git") != 0)
+			continue;
+		git_dir_fd = openat(source->dir.fd, *source->git_dir ? source->git_dir : ".",
+			O_PATH | O_DIRECTORY | O_CLOEXEC);
+		r = git_layer_prepare(git_dir_fd, config->layers[i].rev, err);
+	}
+	return r;
+}
+
 /* Says what a bare EACCES would not: whose the directory is, and what helps. */
 static int refuse_unreadable(const struct source_dir *dir, struct error *err)
 {

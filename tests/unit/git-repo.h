@@ -2,6 +2,7 @@
 /* What the tests of the git layer share: repositories made by git, and a layer on one. */
 #pragma once
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,12 +118,23 @@ static inline int repo_teardown(void **state)
 	return 0;
 }
 
+/* As a program does: what is needed is loaded first. */
+static inline int repo_try(struct repo *repo, struct layer **ret_layer, struct error *err)
+{
+	int fd = open(repo->config.git_dir, O_PATH | O_DIRECTORY);
+	int r = git_layer_prepare(fd, repo->config.rev, err);
+
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? r : layer_open(&repo->config, ret_layer, err);
+}
+
 static inline void repo_open(struct repo *repo, const char *rev)
 {
 	struct error err = {0};
 
 	repo->config.rev = rev;
-	if (layer_open(&repo->config, &repo->layer, &err) < 0)
+	if (repo_try(repo, &repo->layer, &err) < 0)
 		fail_msg("'%s': %s", rev ? rev : "HEAD", err.text);
 	repo->root = layer_root(repo->layer);
 }

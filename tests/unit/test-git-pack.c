@@ -19,6 +19,8 @@
 #include <zlib.h>
 #include <cmocka.h>
 
+#include <git2.h>
+
 #include "layer/git-delta.h"
 #include "layer/git-hash.h"
 #include "layer/git-index.h"

@@ -93,7 +93,7 @@ static void expect_refused(
 
 	repo->config.rev = rev;
 	repo->config.subdir = subdir;
-	r = layer_open(&repo->config, &layer, &err);
+	r = repo_try(repo, &layer, &err);
 	if (r != want || !strstr(err.text, words))
 		fail_msg("'%s:%s': %d '%s', wanted %d '%s'", rev ? rev : "", subdir ? subdir : "",
 			r, err.text, want, words);

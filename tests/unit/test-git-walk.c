@@ -104,7 +104,7 @@ static void read_ahead(struct walker *walker)
 static bool was_foreseen(struct walker *walker, const git_oid *id)
 {
 	for (unsigned i = 0; i < walker->foreseen_count && i < 2000; i++)
-		if (git_oid_equal(&walker->foreseen[i], id))
+		if (id_equal(&walker->foreseen[i], id))
 			return true;
 	return false;
 }
@@ -126,9 +126,8 @@ static void visit(
 	struct walker *walker, const git_oid *id, const struct tree_view *view, uint32_t i)
 {
 	struct tree_entry entry = tree_view_entry(view, i);
-	git_oid child;
+	git_oid child = git_entry_id(&entry);
 
-	git_oid_fromraw(&child, entry.id);
 	if (S_ISDIR(entry.mode)) {
 		go(walker, &child, id, i);
 	} else if (walker->reads) {
