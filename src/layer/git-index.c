@@ -96,11 +96,21 @@ int pack_index_parse(
 	return 0;
 }
 
+static uint32_t count_up_to(const struct pack_index *index, uint8_t byte)
+{
+	uint32_t count = read_32(index->fanout + byte * (size_t)4);
+
+	/* The file may have changed since it was seen to be sound. */
+	return count < index->count ? count : index->count;
+}
+
 /* Where ids that begin with this byte are. */
 static void range_of(const struct pack_index *index, uint8_t first, uint32_t *low, uint32_t *high)
 {
-	*low = first ? read_32(index->fanout + (first - 1) * (size_t)4) : 0;
-	*high = read_32(index->fanout + first * (size_t)4);
+	*high = count_up_to(index, first);
+	*low = first ? count_up_to(index, first - 1) : 0;
+	if (*low > *high)
+		*low = *high;
 }
 
 static const uint8_t *id_at(const struct pack_index *index, uint32_t at)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The index of a pack (gitformat-pack(5), versions 1 and 2): which objects are in it, and where.
- * A bounded reader: whatever the bytes say, nothing outside of them is read. No I/O.
+ * A bounded reader: whatever the bytes say, also when they change meanwhile, nothing outside of
+ * them is read. No I/O.
  */
 #pragma once
 

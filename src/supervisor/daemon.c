@@ -17,6 +17,7 @@
 #include "broker.h"
 #include "host/control.h"
 #include "util/cleanup.h"
+#include "util/pages.h"
 
 /* Much more than the kernel lets a FUSE mount keep back. */
 #define ROOM_TO_COLLECT (UINT64_C(1) << 30)
@@ -116,6 +117,9 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 		r = daemon_enter(daemon, &places, err);
 	if (r == 0)
 		r = die_with_supervisor(daemon, err);
+	if (daemon->broker_fd >= 0)
+		backing_init(&daemon->backing, daemon->broker_fd,
+			broker_stack_depth(daemon->view_upper_fd));
 	if (r == 0)
 		r = daemon_lock(daemon, &places, err);
 	if (r == 0)
@@ -125,11 +129,8 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	config.overlay = daemon->overlay;
 	config.writeback = may_collect(daemon);
 	config.counters = daemon->counters ? &daemon->counters->session : NULL;
-	if (daemon->broker_fd >= 0) {
-		backing_init(&daemon->backing, daemon->broker_fd,
-			broker_stack_depth(daemon->view_upper_fd));
+	if (daemon->broker_fd >= 0)
 		config.backing = &daemon->backing.session;
-	}
 	return session_new(&config, ret_session, err);
 }
 
@@ -193,6 +194,7 @@ int daemon_run(struct daemon *daemon)
 	/* Modes come from requests, and the overlay applies the umask that comes with them. */
 	umask(0);
 	set_signals(SIG_DFL);
+	pages_guard();
 	daemon->ids = daemon->request->config->ids;
 	daemon->view_upper_fd = daemon->view_work_fd = -1;
 	r = prepare(daemon, &session, &err);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util/pages.h"
 
+#include <errno.h>
 #include <link.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -66,6 +69,50 @@ void pages_remove_map(struct pages_map *map)
 	*p = map->next;
 	mutex_unlock(&maps_lock);
 }
+
+/* --- what cannot be read --- */
+
+static bool is_mapped(const void *at)
+{
+	const struct pages_map *map;
+
+	mutex_lock(&maps_lock);
+	for (map = maps; map; map = map->next)
+		if (at >= map->start && at < (const void *)((const char *)map->start + map->size))
+			break;
+	mutex_unlock(&maps_lock);
+	return map;
+}
+
+/*
+ * The signal comes to the thread that reads, in the midst of that, and a reader of a map holds
+ * no lock of this file: so it may be taken here. Anything else ends the process as ever.
+ */
+static void on_bus_error(int signal, siginfo_t *info, void *context)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	int saved = errno;
+
+	if (!is_mapped(info->si_addr) ||
+		mmap((void *)((uintptr_t)info->si_addr & ~(page - 1)), page, PROT_READ,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		struct sigaction act = {.sa_handler = SIG_DFL};
+
+		/* It comes again when we return. */
+		sigaction(signal, &act, NULL);
+	}
+	errno = saved;
+}
+
+int pages_guard(void)
+{
+	struct sigaction act = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+
+	sigemptyset(&act.sa_mask);
+	return sigaction(SIGBUS, &act, NULL) < 0 ? -errno : 0;
+}
+
+/* --- what need not be kept --- */
 
 void pages_release(void)
 {

@@ -26,6 +26,7 @@
 #include "layer/git-index.h"
 #include "layer/git-peek.h"
 #include "layer/git-store.h"
+#include "util/pages.h"
 
 #define ROUNDS 2000
 
@@ -550,6 +551,34 @@ static void a_pack_that_is_cut_off_meanwhile(void **state)
 	free(maker);
 }
 
+/* The same with the index, which is mapped, and whatever else is written into it. */
+static void an_index_that_changes_meanwhile(void **state)
+{
+	struct pack_maker *maker = malloc(sizeof(*maker));
+	struct object_store *store;
+	uint8_t noise[4096];
+	int fd;
+
+	assert_int_equal(pages_guard(), 0);
+	for (unsigned round = 0; round < 20; round++) {
+		begin_pack(maker);
+		add_entry(maker, "\x34", 1, "four", 4);
+		store = finish_pack(maker);
+		fd = open("objects/pack/pack-1.idx", O_WRONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		for (size_t i = 0; i < sizeof(noise); i++)
+			noise[i] = (uint8_t)(round ? random_below(256) : 0xff);
+		/* Behind the magic, and within the file. */
+		assert_int_equal(pwrite(fd, noise, 1024 + 8 * (size_t)round, 8), 1024 + 8 * round);
+		expect_broken(store, 1, "");
+		assert_int_equal(ftruncate(fd, 0), 0);
+		expect_broken(store, 1, "");
+		close(fd);
+		object_store_close(store);
+	}
+	free(maker);
+}
+
 static int enter_scratch(void **state)
 {
 	static char path[] = "/tmp/test-git-pack.XXXXXX";
@@ -584,6 +613,7 @@ int main(void)
 		cmocka_unit_test(hostile_packs),
 		cmocka_unit_test(claims_of_deltas),
 		cmocka_unit_test(a_pack_that_is_cut_off_meanwhile),
+		cmocka_unit_test(an_index_that_changes_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, enter_scratch, leave_scratch);
