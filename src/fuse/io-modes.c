@@ -210,7 +210,7 @@ static void enter_cached(struct inode_mode *inode, const struct io_open *open, s
 {
 	mode->way = IO_CACHED;
 	mode->is_bound = open->may_pass && inode->opens > 0;
-	mode->drops_cache = inode->is_stale;
+	mode->drops_cache = inode->is_stale || inode->is_fleeting;
 	inode->opens++;
 	inode->is_passed = false;
 }
@@ -230,6 +230,7 @@ static void enter(struct io_modes *modes, struct inode_mode *inode, const struct
 	} else {
 		inode->is_registering = true;
 		mode->way = IO_REGISTER;
+		mode->is_fleeting = inode->is_fleeting;
 	}
 }
 

@@ -34,6 +34,9 @@ struct io_mode {
 	enum io_way way;
 	int backing_id;
 	int stale_id; /* above 0: the caller is to give it back */
+	/* IO_REGISTER: the page cache would not stay true, for a mapping may be left from before.
+	 */
+	bool is_fleeting;
 	/* IO_CACHED: what the page cache holds may be older than what was written past it. */
 	bool drops_cache;
 	/* IO_CACHED, though it may pass: others have it open so. */

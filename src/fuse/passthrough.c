@@ -180,7 +180,7 @@ int passthrough_enter(struct passthrough *pass, fuse_ino_t ino, struct overlay_f
 	if (r < 0)
 		return r;
 	if (mode.way == IO_REGISTER) {
-		is_read = is_small_to_read(file, flags);
+		is_read = !mode.is_fleeting && is_small_to_read(file, flags);
 		io_modes_registered(
 			pass->modes, &open, is_read ? 0 : register_file(pass, file), &mode);
 	}

@@ -217,6 +217,32 @@ static void test_fleeting(void **state)
 	assert_false(io_modes_is_fleeting(modes, 7));
 }
 
+/* Its file is registered no more, and somebody may still change it through a mapping. */
+static void test_fleeting_outlives_its_id(void **state)
+{
+	struct io_modes *modes = *state;
+	struct io_open mapper = upper, other = upper;
+	int id = 0;
+
+	mapper.may_map = true;
+	pass(modes, mapper, 3);
+	io_modes_leave(modes, 7, true);
+	for (other.node = 100; !id && other.node < 200; other.node++) {
+		pass(modes, other, (int)other.node);
+		id = io_modes_leave(modes, other.node, true);
+	}
+	assert_int_equal(id, 3);
+	assert_true(enter(modes, upper).is_fleeting);
+	io_modes_registered(modes, &upper, 0, &(struct io_mode){0});
+	io_modes_leave(modes, 7, true);
+	/* What it reads through the page cache is old at the next open. */
+	assert_true(enter(modes, lower).drops_cache);
+	io_modes_leave(modes, 7, true);
+	assert_true(enter(modes, lower).drops_cache);
+	io_modes_leave(modes, 7, true);
+	assert_false(pass(modes, other, 9).is_fleeting);
+}
+
 static void test_many(void **state)
 {
 	struct io_modes *modes = *state;
@@ -336,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keeps_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fleeting, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fleeting_outlives_its_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
 	};
