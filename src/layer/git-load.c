@@ -30,6 +30,7 @@ static void keep_in_memory(struct object_bytes *bytes, struct object_content *co
 	content->data = steal_ptr(&bytes->data);
 	content->size = bytes->size;
 	content->fd = -1;
+	content->is_held = bytes->is_held;
 }
 
 /* The tree without entries: every git has it, whether or not it is in the repository. */

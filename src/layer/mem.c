@@ -243,6 +243,7 @@ static int mem_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 		.fd = -1,
 		.data = inode->content->bytes,
 		.size = inode->size,
+		.is_lasting = true,
 		.release = release_content,
 		.cookie = inode->content,
 	};

@@ -61,9 +61,8 @@ static int open_content(struct overlay_file *file)
 }
 
 /*
- * What is in memory, or inflated out of a pack that is held, can be had at any time. Once it was
- * seen to be there and sound, the next opens leave it until somebody reads: mostly the kernel has
- * it all.
+ * What comes out of a pack that is held can be had at any time. Once it was seen to be there and
+ * sound, the next opens leave it until somebody reads: mostly the kernel has it all.
  */
 static void note_lasting(struct overlay_file *file)
 {
@@ -83,7 +82,7 @@ int lower_file_open(struct overlay_file *file)
 		r = open_content(file);
 	else if (file->counts_late)
 		r = overlay_file_take_descriptor(file); /* it is had when somebody reads */
-	if (r == 0 && !file->is_late && (file->lower.fd < 0 || file->lower.is_lasting))
+	if (r == 0 && !file->is_late && file->lower.is_lasting)
 		note_lasting(file);
 	if (r < 0)
 		uncount_open(file);
@@ -172,7 +171,9 @@ void overlay_end_fill(struct overlay_file *file)
 	file->node->is_filling = false;
 	pthread_cond_broadcast(&file->ov->copied);
 	mutex_unlock(&file->ov->table);
-	/* The kernel has it: we need not keep it as long as it is open. */
+	/* The kernel has it: what lasts we need not keep as long as it is open. */
+	if (!file->lower.is_lasting)
+		return;
 	layer_file_release(&file->lower);
 	file->is_late = true;
 }
