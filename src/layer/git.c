@@ -3,7 +3,9 @@
 #include <git-overlayfs/git-layer.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "layer/git-internal.h"
@@ -79,14 +81,41 @@ static int enter_node(
 	return r;
 }
 
+/*
+ * A size is told by the first place that has the object, without a look at the content, which
+ * comes from the first place where it is sound. Where they differ one of them is damaged.
+ */
+static int check_size(const struct git_layer *self, const struct place *place, uint32_t index,
+	const struct object_content *content, struct object_cause *ret_cause)
+{
+	uint64_t size;
+	int r = load_size(&self->loader, place->object, index, &size, ret_cause);
+
+	if (r < 0 || size == content->size)
+		return r;
+	snprintf(ret_cause->text, sizeof(ret_cause->text),
+		"one copy of its object is damaged: it claims %" PRIu64 " bytes and has %" PRIu64,
+		size, (uint64_t)content->size);
+	return -EIO;
+}
+
 static int enter_blob(struct git_layer *self, const char *operation, const struct place *place,
-	struct cached_object **ret_object)
+	uint32_t index, struct cached_object **ret_object)
 {
 	const git_oid id = git_entry_id(&place->entry);
 	struct object_cause cause = {""};
-	int r = object_cache_get(self->blobs, &id, load_blob, &self->loader, ret_object, &cause);
+	struct cached_object *object;
+	int r = object_cache_get(self->blobs, &id, load_blob, &self->loader, &object, &cause);
 
-	return r < 0 ? failed(self, operation, place->slot, place->entry.name, &cause, r) : 0;
+	if (r == 0) {
+		r = check_size(self, place, index, cached_object_content(object), &cause);
+		if (r < 0)
+			cached_object_put(object);
+	}
+	if (r < 0)
+		return failed(self, operation, place->slot, place->entry.name, &cause, r);
+	*ret_object = object;
+	return 0;
 }
 
 int git_layer_object_id(const struct layer *layer, char ret_hex[GIT_LAYER_ID_SIZE])
@@ -282,7 +311,7 @@ static ssize_t git_readlink(struct layer *layer, layer_node_t node, char *buf, s
 		return n;
 	if (!node_is_entry(node) || !S_ISLNK(place.entry.mode))
 		return -EINVAL;
-	n = enter_blob(self, "readlink", &place, &object);
+	n = enter_blob(self, "readlink", &place, node_entry(node), &object);
 	if (n < 0)
 		return n;
 	content = cached_object_content(object);
@@ -318,7 +347,7 @@ static int git_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 	if (!S_ISREG(place.entry.mode))
 		return -EINVAL;
 	read_ahead_open(self->ahead, &place.slot->tree, node_entry(node));
-	r = enter_blob(self, "open", &place, &object);
+	r = enter_blob(self, "open", &place, node_entry(node), &object);
 	if (r < 0)
 		return r;
 	content = cached_object_content(object);

@@ -56,6 +56,31 @@ static void alternates_of_alternates(void **state)
 	repo_expect(repo, "c", "c\n");
 }
 
+/* Two copies of an object, of which the first is damaged and claims another size. */
+static void sizes_that_differ(void **state)
+{
+	struct repo *repo = *state;
+	struct layer_file file;
+	layer_node_t node;
+	char buf[16];
+
+	shell("git init -q -b main work; cd work; echo content >file; ln -s target link; git add .;"
+	      "git commit -qm m; cd ..; mv work/.git repo.git; git -C repo.git config core.bare true;"
+	      "cp -r repo.git/objects whole; cd repo.git/objects; chmod -R u+w .;"
+	      "for name in main:file main:link; do id=$(git -C .. rev-parse $name);"
+	      " python3 -c 'import sys, zlib; open(sys.argv[1], \"wb\").write(zlib.compress(b\"blob 3\\0abc\"))'"
+	      " $(echo $id | sed 's|^..|&/|'); done");
+	repo->object_dirs[1] = "whole";
+	repo_open(repo, "main");
+	assert_int_equal(repo_stat(repo, "file").st_size, 3);
+	assert_int_equal(repo_lookup(repo, "file", &node), 0);
+	assert_int_equal(layer_open_file(repo->layer, node, &file), -EIO);
+	layer_forget(repo->layer, node, 1);
+	assert_int_equal(repo_lookup(repo, "link", &node), 0);
+	assert_int_equal(layer_readlink(repo->layer, node, buf, sizeof(buf)), -EIO);
+	layer_forget(repo->layer, node, 1);
+}
+
 static void an_empty_commit(void **state)
 {
 	struct repo *repo = *state;
@@ -283,6 +308,7 @@ int main(void)
 		TEST(a_repository_with_a_work_tree),
 		TEST(a_worktree_has_a_head_of_its_own),
 		TEST(alternates_of_alternates),
+		TEST(sizes_that_differ),
 		TEST(an_empty_commit),
 		TEST(exact_modes),
 		TEST(symlinks_that_cannot_be),
