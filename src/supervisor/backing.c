@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -11,6 +12,9 @@
 
 #include "broker.h"
 #include "util/cleanup.h"
+
+/* It takes some 100 us. */
+#define ANSWER_SECONDS 5
 
 /* The calls stay within what the sandbox of the daemon allows. */
 static int send_request(int fd, struct broker_request *request, int passed_fd)
@@ -67,7 +71,8 @@ static bool is_for_good(int result)
 static void give_up_locked(struct backing *backing, int failure) requires_lock(backing->lock)
 {
 	log_info("files are not passed through: %s", error_name(-failure));
-	backing->failure = failure;
+	/* Who fails to answer has gone, as far as we are concerned. */
+	backing->failure = is_for_good(failure) ? failure : -EPIPE;
 	close_keep_errno(steal_fd(&backing->fd));
 }
 
@@ -84,9 +89,10 @@ static int open_locked(struct backing *backing, int fd) requires_lock(backing->l
 		return r;
 	if (r == 0)
 		r = receive_result(backing->fd, &result);
-	if (r < 0 || is_for_good(result))
-		give_up_locked(backing, r < 0 ? r : result);
-	return r < 0 ? r : result;
+	if (r == 0 && !is_for_good(result))
+		return result;
+	give_up_locked(backing, r < 0 ? r : result);
+	return backing->failure;
 }
 
 static int backing_open(void *data, int fd)
@@ -115,6 +121,11 @@ static int backing_close(void *data, int id)
 
 void backing_init(struct backing *backing, int fd, unsigned stack_depth)
 {
+	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+
+	/* Without it all who open a file would wait for one registration that hangs. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	*backing = (struct backing){
 		.session = {.open = backing_open,
 			.close = backing_close,

@@ -13,7 +13,7 @@ struct backing {
 	int failure;			/* protected by lock; what every open is answered then */
 };
 
-/* Takes over `fd`, the daemon's end of the socket. */
+/* Takes over `fd`, the daemon's end of the socket. Before the process locks itself in. */
 void backing_init(struct backing *backing, int fd, unsigned stack_depth);
 /* No thread may use it any more. */
 void backing_release(struct backing *backing);

@@ -552,6 +552,21 @@ static void the_daemon_asks(void **state)
 	close(fd);
 }
 
+/* It hangs: who opens a file does not, and nobody asks it again. */
+static void a_broker_that_hangs(void **state)
+{
+	struct place *place = place_of(state);
+	int fd = open_file("file", O_RDWR);
+	struct backing backing;
+
+	assert_int_equal(kill(place->broker.pid, SIGSTOP), 0);
+	backing_init(&backing, steal_fd(&place->socket_fd), 1);
+	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
+	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
+	backing_release(&backing);
+	close(fd);
+}
+
 static int make_top(void **state)
 {
 	if (!mkdtemp(top))
@@ -585,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_has_two_capabilities, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_has_the_ids_of_its_daemon, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_daemon_asks, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_broker_that_hangs, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);
