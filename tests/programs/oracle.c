@@ -13,12 +13,12 @@
  *	atime, ctime, blocks		not compared: who reads and who copies up shows there
  *	size of a directory		each file system's own
  *	order of a listing		the same
- *	rename of a directory		EXDEV where it does not move directories
- *(--without=redirect) COLLAPSE_RANGE, INSERT_RANGE	EOPNOTSUPP: the kernel's FUSE passes no such
- *request on device and inode numbers	others, but as many, one for each object, and they stay
+ *	rename of a directory		EXDEV where it moves none (--without=redirect)
+ *	COLLAPSE_RANGE, INSERT_RANGE	EOPNOTSUPP: the kernel's FUSE has no such request
+ *	device and inode numbers	others, but as many, one for each object, and they stay
  *	mtime of a FIFO			what goes through it never reaches FUSE
- *	S_ISGID without S_IXGRP		not compared on files: FUSE keeps it where a write natively
- *drops it
+ *	S_ISGID without S_IXGRP		not compared on files: FUSE keeps it where a write drops it
+ *	chown(-1, -1), set-id bits	left out on what is open for writing: FUSE says the same
  */
 #include "oracle.h"
 
