@@ -34,6 +34,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Newer versions know the form, but not what it is for: see wire.c. */
 	conn->want &= ~(unsigned)FUSE_CAP_SETXATTR_EXT;
 #endif
+	/*
+	 * Whatever changes content goes through this mount or is announced to the kernel. Otherwise
+	 * it would drop the pages of a file whose mtime its own writes have moved.
+	 */
+	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
 	want(conn, FUSE_CAP_CACHE_SYMLINKS);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	/*
