@@ -28,7 +28,7 @@ struct json {
 	struct json *values; /* array, object */
 };
 
-/* Parses all of `text`. err says what and at which byte. The caller frees *ret_json. */
+/* Parses all of `text`. err says what, at which line and column. The caller frees *ret_json. */
 int json_parse(const char *text, size_t size, struct json **ret_json, struct error *err);
 void json_free(struct json *json);
 

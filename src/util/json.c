@@ -302,22 +302,38 @@ static size_t text_is_unicode_until(const char *text, size_t size)
 	return size;
 }
 
-static int parse_failed(const struct parser *parser, yajl_handle handle, struct error *err)
+/* Where byte `at` is, for people: both count from 1, columns are bytes. */
+static int fail_at(const char *text, size_t at, int code, const char *fault, struct error *err)
+{
+	size_t line = 1, start = 0;
+
+	for (size_t i = 0; i < at; i++) {
+		if (text[i] != '\n')
+			continue;
+		line++;
+		start = i + 1;
+	}
+	return error_set(err, code, EXIT_STATUS_FAILED,
+		"not valid JSON: %s, at line %zu, column %zu", fault, line, at - start + 1);
+}
+
+/* `at` is behind the token that yajl could not take. */
+static int parse_failed(const struct parser *parser, yajl_handle handle, const char *json,
+	size_t at, struct error *err)
 {
 	unsigned char *text;
-	size_t at = yajl_get_bytes_consumed(handle);
+	int r;
 
+	at = at > 0 ? at - 1 : 0;
 	if (parser->fault)
-		return error_set(err, parser->code, EXIT_STATUS_FAILED,
-			"not valid JSON: %s, at byte %zu", parser->fault, at);
+		return fail_at(json, at, parser->code, parser->fault, err);
 	text = yajl_get_error(handle, 0, NULL, 0);
 	if (text)
 		text[strcspn((char *)text, "\n")] = '\0';
-	error_set(err, EINVAL, EXIT_STATUS_FAILED, "not valid JSON: %s, at byte %zu",
-		text ? (const char *)text : "parse error", at);
+	r = fail_at(json, at, EINVAL, text ? (const char *)text : "parse error", err);
 	if (text)
 		yajl_free_error(handle, text);
-	return -EINVAL;
+	return r;
 }
 
 int json_parse(const char *text, size_t size, struct json **ret_json, struct error *err)
@@ -325,20 +341,20 @@ int json_parse(const char *text, size_t size, struct json **ret_json, struct err
 	struct parser parser = {0};
 	yajl_handle handle;
 	yajl_status status;
-	size_t fault = text_is_unicode_until(text, size);
+	size_t at, fault = text_is_unicode_until(text, size);
 	int r = 0;
 
 	if (fault < size)
-		return error_set(err, EILSEQ, EXIT_STATUS_FAILED,
-			"not valid JSON: not UTF-8, at byte %zu", fault);
+		return fail_at(text, fault, EILSEQ, "not UTF-8", err);
 	handle = yajl_alloc(&callbacks, NULL, &parser);
 	if (!handle)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	status = yajl_parse(handle, (const unsigned char *)text, size);
+	at = status == yajl_status_ok ? size : yajl_get_bytes_consumed(handle);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(handle);
 	if (status != yajl_status_ok)
-		r = parse_failed(&parser, handle, err);
+		r = parse_failed(&parser, handle, text, at < size ? at : size, err);
 	else if (!parser.root)
 		r = error_set(err, EINVAL, EXIT_STATUS_FAILED, "not valid JSON: it is empty");
 	yajl_free(handle);

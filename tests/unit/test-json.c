@@ -128,6 +128,33 @@ static void refuses(void **state)
 	}
 }
 
+static void errors_say_where(void **state)
+{
+	static const struct {
+		const char *text, *where;
+	} rows[] = {
+		{"", "line 1, column 1"},
+		{"{\"a\":", "line 1, column 5"},
+		{"{\n \"a\":\n", "line 2, column 6"},
+		{"{\"allow\": [\n {\"repositories\": [}\n]}", "line 2, column 20"},
+		{"{\n  \"a\": 1,\n  \"a\": 2\n}", "line 4, column 1"},
+		{"{\n\"a\" 1}", "line 2, column 5"},
+		{"{\"a\":1}\n x", "line 2, column 2"},
+		{"{\n\"\xff\":1}", "line 2, column 2"},
+		{"[1,\n2,]", "line 2, column 3"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct json *json = NULL;
+		struct error err = {0};
+
+		assert_true(json_parse(rows[i].text, strlen(rows[i].text), &json, &err) < 0);
+		if (!strstr(err.text, rows[i].where))
+			fail_msg("'%s': wanted '%s', got '%s'", rows[i].text, rows[i].where,
+				err.text);
+	}
+}
+
 static void an_escaped_backslash_is_no_surrogate(void **state)
 {
 	struct json *json = parse("\"\\\\ud800\"");
@@ -253,6 +280,7 @@ int main(void)
 		cmocka_unit_test(reads_every_type),
 		cmocka_unit_test(integers_at_the_edge),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(errors_say_where),
 		cmocka_unit_test(an_escaped_backslash_is_no_surrogate),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(values_are_bounded),
