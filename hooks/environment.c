@@ -11,59 +11,6 @@
 
 #include "util/cleanup.h"
 
-static bool read_own_map(unsigned *ret_inside, unsigned *ret_outside, unsigned *ret_count)
-{
-	FILE *map = fopen("/proc/self/uid_map", "re");
-	int n;
-
-	if (!map)
-		return false;
-	n = fscanf(map, "%u %u %u", ret_inside, ret_outside, ret_count); /* NOLINT(cert-err34-c) */
-	fclose(map);
-	return n == 3;
-}
-
-bool hook_map_is_rootful(FILE *map)
-{
-	unsigned inside, outside, count;
-
-	while (fscanf(map, "%u %u %u", &inside, &outside, &count) == 3) /* NOLINT(cert-err34-c) */
-		if (inside == 0 && count > 0)
-			return count != 1 || outside == 0;
-	return true;
-}
-
-bool hook_is_rootful(void)
-{
-	FILE *map = fopen("/proc/self/uid_map", "re");
-	bool is_rootful = !map || hook_map_is_rootful(map);
-
-	if (map)
-		fclose(map);
-	return is_rootful;
-}
-
-/* A rootless engine runs us as root of a user namespace: the user is who that is outside. */
-static unsigned engine_user(void)
-{
-	unsigned inside, outside, count, uid = geteuid();
-
-	if (read_own_map(&inside, &outside, &count) && uid >= inside && uid - inside < count)
-		return outside + (uid - inside);
-	return uid;
-}
-
-const char *hook_engine_user(char *buffer, size_t size)
-{
-	const struct passwd *entry = getpwuid(engine_user());
-
-	if (entry && entry->pw_name[0])
-		snprintf(buffer, size, "%s", entry->pw_name);
-	else
-		snprintf(buffer, size, "%u", engine_user());
-	return buffer;
-}
-
 static bool is_ours(const char *path)
 {
 	struct stat st;
@@ -120,7 +67,7 @@ int hook_clean_environment(void)
 	if (clearenv() != 0)
 		return -ENOMEM;
 	r = keep("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-	if (r || hook_is_rootful())
+	if (r || engine_is_rootful())
 		return r;
 	r = keep("XDG_RUNTIME_DIR", runtime);
 	r = r ? r : keep("XDG_STATE_HOME", state);

@@ -7,7 +7,7 @@
  *
  *   main           oci-hook.c        what to do, and the one line when it fails
  *   arguments      arguments.c       the command line
- *   environment    environment.c     who runs the engine, and what of its environment stays
+ *   environment    environment.c     what of the engine's environment stays
  *   input          input.c           bounded reading
  *   container      container.c       is the pid what the state says; its namespaces
  *   job            job.c             one workspace, from the wish to READY or to nothing
@@ -21,7 +21,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -30,8 +29,6 @@
 #include <git-overlayfs/oci.h>
 #include <git-overlayfs/source.h>
 #include <git-overlayfs/workspace.h>
-
-#include "host/source-read.h"
 
 /*
  * The shipped hooks.d file gives the hook 30 seconds. However many workspaces there are,
@@ -100,15 +97,6 @@ int container_map_owner(const struct container *container, uint32_t uid, uint32_
 void container_release(struct container *container);
 
 /*
- * Whether annotations need a policy file. False only in the user namespace of one user, as
- * rootless engines make it, whose root is that user and nobody else outside: root of a
- * system container owns many ids, and what it can read is not its callers'.
- */
-bool hook_is_rootful(void);
-bool hook_map_is_rootful(FILE *map); /* by the text of a uid_map; when in doubt, true */
-/* Who runs the engine: a name, or a number where there is none. */
-const char *hook_engine_user(char *buffer, size_t size);
-/*
  * The environment may be the image's, or hold what steers a loader or git: only the
  * directories of a rootless engine's user are kept, or found.
  */
@@ -145,11 +133,6 @@ int mounter_wait_ready(struct mounter *mounter, struct error *err);
 void mounter_commit(struct mounter *mounter); /* idempotent, as the next */
 void mounter_undo(struct mounter *mounter);
 
-/*
- * Gives an absolute target its one spelling, in place ("//a/./b/" is "/a/b"): wishes are
- * compared by it, and ordered so that the outer one is mounted first.
- */
-void target_normalize(char *target);
 /* How many leading components of `target` exist below root_fd. */
 size_t target_existing(int root_fd, const char *target);
 /* Removes the directories behind the first `existing` components, if they are empty. */
@@ -180,10 +163,7 @@ int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int
 struct job {
 	const struct oci_wish *wish;
 	struct workspace_config config;
-	struct source *sources;
-	size_t source_count;
-	/* The given upper and work directories, opened once: what is judged is what is used. */
-	struct source_dir upper, work;
+	struct wish_places places;
 	char id[WORKSPACE_ID_MAX + 1];
 	struct workspace workspace;
 	bool has_workspace;

@@ -2,12 +2,9 @@
 #include "hook.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,18 +19,13 @@ void job_init(struct job *job, const struct oci_wish *wish)
 	job->wish = wish;
 	job->control_fd = -1;
 	job->mounter.channel = -1;
-	source_dir_init(&job->upper);
-	source_dir_init(&job->work);
+	wish_places_init(&job->places);
 	config_init(&job->config);
 }
 
 void job_release(struct job *job)
 {
-	for (size_t i = 0; i < job->source_count; i++)
-		source_release(&job->sources[i]);
-	free(job->sources);
-	source_dir_release(&job->upper);
-	source_dir_release(&job->work);
+	wish_places_release(&job->places);
 	if (job->has_workspace)
 		workspace_release(&job->workspace);
 	close_keep_errno(job->control_fd);
@@ -63,109 +55,12 @@ static int choose_id(struct job *job, const struct container *container, struct 
 		WORKSPACE_ID_MAX);
 }
 
-static int check_target(char *target, struct error *err)
+static struct policy_asker asker_of(const struct container *container, char *user, size_t size)
 {
-	if (!target)
-		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-			"target= is missing; add target=/workspace");
-	for (const char *p = target; *(p += strspn(p, "/"));) {
-		size_t n = strcspn(p, "/");
+	struct policy_asker asker = {.user = engine_user_name(user, size)};
 
-		if (n == 2 && strncmp(p, "..", 2) == 0)
-			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-				"target '%s': '..' is not allowed", target);
-		p += n;
-	}
-	target_normalize(target);
-	return 0;
-}
-
-/*
- * Opened once: the descriptor tells the policy where the directory really is, and goes to
- * the supervisor, so that what lies at the path by then does not matter.
- */
-static int open_given(
-	const char *option, const char *path, struct source_dir *ret, struct error *err)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_NO_MAGICLINKS,
-	};
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (!path)
-		return 0;
-	fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	r = fd < 0 ? -errno : source_dir_adopt(fd, ret);
-	if (r < 0)
-		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "%s=%s", option, path);
-	steal_fd(&fd);
-	return 0;
-}
-
-static int parse_wish(struct job *job, const struct container *container, struct error *err)
-{
-	struct workspace_config *config = &job->config;
-	int r = config_parse_options(config, job->wish->options, CONFIG_ORIGIN_ANNOTATION, err);
-
-	if (!r)
-		r = config_validate(config, err);
-	if (!r)
-		r = check_target(config->target, err);
-	if (!r)
-		r = choose_id(job, container, err);
-	if (!r && !config->owner_is_set) {
-		config->owner_is_set = true;
-		config->owner_uid = container->config.uid;
-		config->owner_gid = container->config.gid;
-	}
-	return r;
-}
-
-static const char *annotation_of(const struct container *container, const char *key)
-{
-	const struct json *objects[] = {container->state.json, container->config.json};
-
-	for (size_t i = 0; i < 2; i++) {
-		const char *text = json_member_string(json_member(objects[i], "annotations"), key);
-
-		if (text)
-			return text;
-	}
-	return NULL;
-}
-
-/* `opened`: by where things are, and the target by `target`; else by the paths as written. */
-static int ask_policy(const struct job *job, const struct job_context *context, bool opened,
-	const char *target, struct error *err)
-{
-	static const char *const keys[] = {
-		"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"};
-	const char *namespaces[3] = {NULL};
-	char user[64];
-	struct policy_request request = {
-		.config = &job->config,
-		.sources = opened ? job->sources : NULL,
-		.upper = opened ? job->upper.path : NULL,
-		.work = opened ? job->work.path : NULL,
-		.target = target,
-		.user = hook_engine_user(user, sizeof(user)),
-		.namespaces = namespaces,
-	};
-	size_t count = 0;
-	int r;
-
-	if (job->wish->trusted)
-		return 0;
-	for (size_t i = 0; i < 2; i++) {
-		const char *name = annotation_of(context->container, keys[i]);
-
-		if (name)
-			namespaces[count++] = name;
-	}
-	r = policy_check(context->policy, &request, err);
-	return r < 0 ? error_prefix(err, "policy %s", context->options->policy) : 0;
+	oci_asker(&container->state, &container->config, &asker);
+	return asker;
 }
 
 /* An entry may narrow the targets: a symlink of the image must not lead around it. */
@@ -177,45 +72,29 @@ struct target_check {
 static int check_resolved_target(void *ctx, const char *resolved, struct error *err)
 {
 	const struct target_check *check = ctx;
+	const struct job *job = check->job;
+	char user[64];
+	struct policy_asker asker = asker_of(check->context->container, user, sizeof(user));
+	struct policy_request request = wish_request(&job->config, &job->places, resolved, &asker);
 
-	return ask_policy(check->job, check->context, true, resolved, err);
-}
-
-static int open_directories(struct job *job, struct error *err)
-{
-	int r;
-
-	job->sources = calloc(job->config.layer_count, sizeof(struct source));
-	if (!job->sources)
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	for (size_t i = 0; i < job->config.layer_count; i++) {
-		r = source_open(&job->config.layers[i], &job->sources[i], err);
-
-		if (r < 0)
-			return r;
-		job->source_count++;
-	}
-	r = open_given("upperdir", job->config.upper, &job->upper, err);
-	return r ? r : open_given("workdir", job->config.work, &job->work, err);
+	return job->wish->trusted ? 0 : policy_check(check->context->policy, &request, err);
 }
 
 int job_prepare(struct job *job, const struct job_context *context, struct error *err)
 {
-	struct error refusal = {0};
-	int r = parse_wish(job, context->container, err);
+	const struct container *container = context->container;
+	char user[64];
+	struct policy_asker asker = asker_of(container, user, sizeof(user));
+	int r = wish_parse(job->wish->options, container->config.uid, container->config.gid,
+		&job->config, err);
 
+	if (!r)
+		r = choose_id(job, container, err);
 	if (r < 0)
 		return r;
-	/* Who may not have a path anyway must not learn from the error whether it exists. */
-	if (ask_policy(job, context, false, NULL, &refusal) < 0) {
-		if (open_directories(job, NULL) == 0 &&
-			ask_policy(job, context, true, NULL, NULL) == 0)
-			return 0;
-		*err = refusal;
-		return -refusal.code;
-	}
-	r = open_directories(job, err);
-	return r ? r : ask_policy(job, context, true, NULL, err);
+	if (job->wish->trusted)
+		return wish_open(&job->config, &job->places, err);
+	return wish_judge(context->policy, &job->config, &asker, &job->places, err);
 }
 
 /* Before all else, so that the janitor finds the container's when we are killed. */
@@ -293,10 +172,10 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 		.program = context->options->program,
 		.container = context->container,
 		.config = &job->config,
-		.sources = job->sources,
+		.sources = job->places.sources,
 		.workspace = &job->workspace,
-		.upper_fd = job->upper.fd,
-		.work_fd = job->work.fd,
+		.upper_fd = job->places.upper.fd,
+		.work_fd = job->places.work.fd,
 	};
 	struct control_opened opened;
 	int r = make_workspace(job, context->container, err);

@@ -14,9 +14,8 @@
 
 #include "util/cleanup.h"
 
-#define IDENT		"git-overlayfs-hook"
-#define SHORT_ID	12
-#define POLICY_TEXT_MAX (1u << 20)
+#define IDENT	 "git-overlayfs-hook"
+#define SHORT_ID 12
 
 struct hook {
 	struct hook_options options;
@@ -44,34 +43,6 @@ static int clean_process(void)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
 			return -errno;
 	return close_range(3, ~0u, 0) < 0 ? -errno : 0;
-}
-
-/* Who may write to the policy grants himself what root can read. */
-static int check_policy_file(const char *path, const struct stat *st, struct error *err)
-{
-	if (!hook_is_rootful() || (st->st_uid == 0 && !(st->st_mode & 0022)))
-		return 0;
-	return error_set(err, EPERM, EXIT_STATUS_FAILED,
-		"policy %s: may be written by others than root; chown root it, chmod go-w it",
-		path);
-}
-
-static int read_policy(struct hook *hook, struct error *err)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	struct stat st;
-	int r = input_read_file(
-		AT_FDCWD, hook->options.policy, 0, POLICY_TEXT_MAX, &text, &size, &st, err);
-
-	if (r < 0 && r != -ENOENT)
-		return error_prefix(err, "policy");
-	if (!r)
-		r = check_policy_file(hook->options.policy, &st, err);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = policy_parse(text, size, hook_is_rootful(), &hook->policy, err);
-	return r < 0 ? error_prefix(err, "policy %s", hook->options.policy) : 0;
 }
 
 static bool has_wish(const struct hook *hook, const char *name)
@@ -173,8 +144,10 @@ static bool needs_policy(const struct hook *hook)
 static int run_jobs(struct hook *hook, struct error *err)
 {
 	struct job_context context = {.options = &hook->options, .container = &hook->container};
-	int r = needs_policy(hook) ? read_policy(hook, err) : 0;
+	int r = 0;
 
+	if (needs_policy(hook))
+		r = policy_read(hook->options.policy, engine_is_rootful(), &hook->policy, err);
 	context.policy = hook->policy;
 	if (!r)
 		r = prepare_jobs(hook, &context, err);

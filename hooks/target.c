@@ -16,25 +16,6 @@
 
 #define MOUNTINFO_MAX (16u << 20)
 
-/* Out is never ahead of in: each component has at least the slash before it. */
-void target_normalize(char *target)
-{
-	const char *p = target;
-	char *out = target;
-
-	for (size_t n; *(p += strspn(p, "/")); p += n) {
-		n = strcspn(p, "/");
-		if (n == 1 && p[0] == '.')
-			continue;
-		*out++ = '/';
-		memmove(out, p, n);
-		out += n;
-	}
-	if (out == target)
-		*out++ = '/';
-	*out = '\0';
-}
-
 /* Opens the first `length` bytes of a path below root_fd, as the container would. */
 static int open_prefix(int root_fd, const char *path, size_t length)
 {

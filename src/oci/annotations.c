@@ -80,18 +80,32 @@ static const char *wish_name(const char *key)
 	return key[n] == '.' && config_id_is_valid(key + n + 1) ? key + n + 1 : NULL;
 }
 
+static bool is_ours(const char *key)
+{
+	return strncmp(key, OUR_PREFIX, strlen(OUR_PREFIX)) == 0;
+}
+
+static int take_name(const char *key, const char **ret_name, struct error *err)
+{
+	*ret_name = wish_name(key);
+	if (*ret_name)
+		return 0;
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		"annotation %.100s: unknown; write %s or %s.NAME", key, OCI_ANNOTATION,
+		OCI_ANNOTATION);
+}
+
 static int add_annotation(
 	struct wish_list *list, const char *key, const struct json *value, struct error *err)
 {
 	const char *name;
+	int r;
 
-	if (strncmp(key, OUR_PREFIX, strlen(OUR_PREFIX)) != 0)
+	if (!is_ours(key) || strcmp(key, OCI_SERVICE_ACCOUNT) == 0)
 		return 0;
-	name = wish_name(key);
-	if (!name)
-		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-			"annotation %.100s: unknown; write %s or %s.NAME", key, OCI_ANNOTATION,
-			OCI_ANNOTATION);
+	r = take_name(key, &name, err);
+	if (r < 0)
+		return r;
 	if (value->type != JSON_STRING || !value->string[0])
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 			"annotation %.100s: no text; write REPO[@REV],target=PATH", key);
@@ -135,13 +149,68 @@ int oci_wishes(const struct oci_state *state, const struct oci_config *config,
 	return 0;
 }
 
+void oci_wish_release(struct oci_wish *wish)
+{
+	free(wish->name);
+	free(wish->options);
+	*wish = (struct oci_wish){NULL};
+}
+
 void oci_wishes_free(struct oci_wish *wishes, size_t count)
 {
-	for (size_t i = 0; wishes && i < count; i++) {
-		free(wishes[i].name);
-		free(wishes[i].options);
-	}
+	for (size_t i = 0; wishes && i < count; i++)
+		oci_wish_release(&wishes[i]);
 	free(wishes);
+}
+
+int oci_wish_from_text(const char *text, struct oci_wish *ret_wish, struct error *err)
+{
+	const char *equals = strchr(text, '='), *name = "", *value = text;
+	_cleanup_free_ char *key = NULL;
+	struct oci_wish wish;
+
+	if (is_ours(text) && equals) {
+		key = strndup(text, (size_t)(equals - text));
+		if (!key)
+			return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+		if (take_name(key, &name, err) < 0)
+			return -EINVAL;
+		value = equals + 1;
+	}
+	wish = (struct oci_wish){.name = strdup(name), .options = with_commas(value)};
+	if (!wish.name || !wish.options) {
+		oci_wish_release(&wish);
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	*ret_wish = wish;
+	return 0;
+}
+
+/* State wins, as for wishes. */
+static const char *annotation_of(
+	const struct oci_state *state, const struct oci_config *config, const char *key)
+{
+	const char *text = json_member_string(json_member(state->json, "annotations"), key);
+
+	return text ? text : json_member_string(json_member(config->json, "annotations"), key);
+}
+
+void oci_asker(
+	const struct oci_state *state, const struct oci_config *config, struct policy_asker *ret)
+{
+	/* Of containerd, and of CRI-O, which makes annotations of the kubelet's labels. */
+	static const char *const keys[OCI_NAMESPACES_MAX] = {
+		"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"};
+	size_t count = 0;
+
+	for (size_t i = 0; i < OCI_NAMESPACES_MAX; i++) {
+		const char *name = annotation_of(state, config, keys[i]);
+
+		if (name)
+			ret->namespaces[count++] = name;
+	}
+	ret->namespaces[count] = NULL;
+	ret->service_account = annotation_of(state, config, OCI_SERVICE_ACCOUNT);
 }
 
 static bool annotation_is(const struct json *object, const char *key, const char *value)

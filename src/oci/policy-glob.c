@@ -2,6 +2,7 @@
 #include <git-overlayfs/oci.h>
 
 #include <stddef.h>
+#include <string.h>
 
 /* Where to go on when what follows a star did not match: the star takes one byte more. */
 struct retreat {
@@ -45,6 +46,9 @@ bool policy_glob_matches(const char *glob, const char *text)
 {
 	struct retreat within = {NULL, NULL}, across = {NULL, NULL};
 
+	/* No path is longer, and what a glob costs grows with the square of it. */
+	if (strnlen(text, POLICY_TEXT_MAX + 1) > POLICY_TEXT_MAX)
+		return false;
 	for (;;) {
 		if (glob[0] == '*' && glob[1] == '*') {
 			while (*glob == '*')

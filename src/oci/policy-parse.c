@@ -16,6 +16,7 @@ const char *const policy_list_names[POLICY_LISTS] = {
 	[POLICY_KEEP] = "keep",
 	[POLICY_USERS] = "users",
 	[POLICY_NAMESPACES] = "namespaces",
+	[POLICY_SERVICE_ACCOUNTS] = "service_accounts",
 };
 
 static int fail(struct error *err, const char *place, const char *fault)
@@ -38,6 +39,8 @@ static int parse_globs(
 		snprintf(at, sizeof(at), "%s[%zu]", place, i);
 		if (value->values[i].type != JSON_STRING || !value->values[i].string[0])
 			return fail(err, at, "wants a string that is not empty");
+		if (strlen(value->values[i].string) > POLICY_TEXT_MAX)
+			return fail(err, at, "is longer than any path");
 		globs->globs[i] = strdup(value->values[i].string);
 		if (!globs->globs[i])
 			return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
@@ -166,5 +169,6 @@ void policy_free(struct policy *policy)
 		for (size_t list = 0; list < POLICY_LISTS; list++)
 			free_globs(&policy->entries[i].lists[list]);
 	free(policy->entries);
+	free(policy->path);
 	free(policy);
 }

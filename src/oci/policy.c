@@ -9,20 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * One entry against one request. `passed` counts the questions that the entry
- * answered with yes, so that the entry that came closest is the one that the
- * refusal speaks of.
- */
-struct trial {
-	const struct policy_entry *entry;
-	const struct policy_request *request;
-	unsigned passed;
-	char fault[600];
-};
-
 __attribute__((format(printf, 2, 3))) static bool refuse(
-	struct trial *trial, const char *format, ...)
+	struct policy_trial *trial, const char *format, ...)
 {
 	va_list ap;
 
@@ -30,6 +18,17 @@ __attribute__((format(printf, 2, 3))) static bool refuse(
 	vsnprintf(trial->fault, sizeof(trial->fault), format, ap);
 	va_end(ap);
 	return false;
+}
+
+/* What an explanation of the refusal tells besides. */
+static void note(
+	struct policy_trial *trial, enum policy_list list, const char *asked, const char *resolved)
+{
+	trial->key = policy_list_names[list];
+	trial->globs = &trial->entry->lists[list];
+	snprintf(trial->asked, sizeof(trial->asked), "%s", asked ? asked : "");
+	snprintf(trial->resolved, sizeof(trial->resolved), "%s",
+		resolved && strcmp(resolved, asked) != 0 ? resolved : "");
 }
 
 static bool globs_match(const struct policy_globs *globs, const char *text)
@@ -41,17 +40,19 @@ static bool globs_match(const struct policy_globs *globs, const char *text)
 }
 
 /* `what` names `text` in the refusal: "target", "owner". */
-static bool refuse_value(
-	struct trial *trial, enum policy_list list, const char *what, const char *text)
+static bool refuse_value(struct policy_trial *trial, enum policy_list list, const char *what,
+	const char *text, const char *resolved)
 {
+	note(trial, list, text, resolved);
 	return refuse(trial, "%s '%.300s' is not allowed; add it to \"%s\"", what, text,
 		policy_list_names[list]);
 }
 
-static bool admit(struct trial *trial, enum policy_list list, const char *what, const char *text)
+static bool admit(
+	struct policy_trial *trial, enum policy_list list, const char *what, const char *text)
 {
 	if (!globs_match(&trial->entry->lists[list], text))
-		return refuse_value(trial, list, what, text);
+		return refuse_value(trial, list, what, text, NULL);
 	trial->passed++;
 	return true;
 }
@@ -69,23 +70,25 @@ static bool has_parent(const char *path)
  * tells what was written only: where it leads is for those who may go there. A path that
  * climbs could be written to begin as an allowed one.
  */
-static bool admit_path(struct trial *trial, enum policy_list list, const char *what,
+static bool admit_path(struct policy_trial *trial, enum policy_list list, const char *what,
 	const char *resolved, const char *written)
 {
 	if (!globs_match(&trial->entry->lists[list], resolved ? resolved : written) ||
 		(!resolved && has_parent(written)))
-		return refuse_value(trial, list, what, written);
+		return refuse_value(trial, list, what, written, resolved);
 	trial->passed++;
 	return true;
 }
 
 /* A list that only narrows: what it does not speak of is allowed. */
-static bool narrow(struct trial *trial, enum policy_list list, const char *what, const char *text)
+static bool narrow(
+	struct policy_trial *trial, enum policy_list list, const char *what, const char *text)
 {
 	if (!trial->entry->lists[list].is_set) {
 		trial->passed++;
 		return true;
 	}
+	note(trial, list, NULL, NULL);
 	if (!text)
 		return refuse(trial, "the %s is not known, and \"%s\" wants one", what,
 			policy_list_names[list]);
@@ -120,23 +123,23 @@ static bool repository_matches(const struct policy_globs *globs, const char *pat
 	return strip_tail(name, "/.git") && globs_match(globs, name);
 }
 
-static bool admit_repository(struct trial *trial, const char *resolved, const char *written)
+static bool admit_repository(struct policy_trial *trial, const char *resolved, const char *written)
 {
 	const struct policy_globs *globs = &trial->entry->lists[POLICY_REPOSITORIES];
 
 	if (!repository_matches(globs, resolved ? resolved : written, false) ||
 		(!resolved && has_parent(written)))
-		return refuse_value(trial, POLICY_REPOSITORIES, "repository", written);
+		return refuse_value(trial, POLICY_REPOSITORIES, "repository", written, resolved);
 	trial->passed++;
 	return true;
 }
 
 /* What a repository borrows from is its own choice, and may be a guess. */
-static bool admit_alternate(struct trial *trial, const char *path, const char *repository)
+static bool admit_alternate(struct policy_trial *trial, const char *path, const char *repository)
 {
 	if (!repository_matches(&trial->entry->lists[POLICY_REPOSITORIES], path, true))
 		return refuse_value(
-			trial, POLICY_REPOSITORIES, "an alternate of repository", repository);
+			trial, POLICY_REPOSITORIES, "an alternate of repository", repository, path);
 	trial->passed++;
 	return true;
 }
@@ -171,10 +174,11 @@ static bool is_object_id(const char *rev)
 	return n >= 4 && n <= 64 && is_hex(rev);
 }
 
-static bool admit_revision(struct trial *trial, const char *rev)
+static bool admit_revision(struct policy_trial *trial, const char *rev)
 {
 	const struct policy_globs *list = &trial->entry->lists[POLICY_REVISIONS];
 
+	note(trial, POLICY_REVISIONS, rev, NULL);
 	if (!list->is_set || !is_object_id(rev)) {
 		if (list->is_set && !is_plain_name(rev))
 			return refuse(trial,
@@ -189,11 +193,11 @@ static bool admit_revision(struct trial *trial, const char *rev)
 			return true;
 		}
 	}
-	return refuse_value(trial, POLICY_REVISIONS, "revision", rev);
+	return refuse_value(trial, POLICY_REVISIONS, "revision", rev, NULL);
 }
 
 static bool admit_git(
-	struct trial *trial, const struct layer_spec *spec, const struct source *source)
+	struct policy_trial *trial, const struct layer_spec *spec, const struct source *source)
 {
 	if (!admit_repository(trial, source ? source->dir.path : NULL, spec->path))
 		return false;
@@ -203,7 +207,7 @@ static bool admit_git(
 	return admit_revision(trial, spec->rev ? spec->rev : "HEAD");
 }
 
-static bool admit_layers(struct trial *trial)
+static bool admit_layers(struct policy_trial *trial)
 {
 	const struct workspace_config *config = trial->request->config;
 	const struct source *sources = trial->request->sources;
@@ -224,7 +228,7 @@ static bool admit_layers(struct trial *trial)
 	return true;
 }
 
-static bool admit_upper(struct trial *trial)
+static bool admit_upper(struct policy_trial *trial)
 {
 	const struct policy_request *request = trial->request;
 	const struct workspace_config *config = request->config;
@@ -243,7 +247,7 @@ static const char *keep_name(const struct workspace_config *config)
 	return config->keep == CONFIG_KEEP_KEEP ? "keep" : "discard";
 }
 
-static bool admit_target(struct trial *trial)
+static bool admit_target(struct policy_trial *trial)
 {
 	const struct policy_request *request = trial->request;
 
@@ -254,7 +258,7 @@ static bool admit_target(struct trial *trial)
 	return true;
 }
 
-static bool admit_details(struct trial *trial)
+static bool admit_details(struct policy_trial *trial)
 {
 	const struct workspace_config *config = trial->request->config;
 	char owner[24];
@@ -263,24 +267,32 @@ static bool admit_details(struct trial *trial)
 	return admit_target(trial) &&
 	       narrow(trial, POLICY_OWNERS, "owner", config->owner_is_set ? owner : NULL) &&
 	       narrow(trial, POLICY_KEEP, "end of life", keep_name(config)) &&
-	       narrow(trial, POLICY_USERS, "user", trial->request->user);
+	       narrow(trial, POLICY_USERS, "user", trial->request->asker->user);
 }
 
-static bool admit_namespaces(struct trial *trial)
+/* Where two annotations speak of it, one may be the pod's own word: both must match. */
+static bool admit_origin(struct policy_trial *trial)
 {
-	const char *const *names = trial->request->namespaces;
+	const struct policy_asker *asker = trial->request->asker;
+	const char *const *names = asker->namespaces;
 
-	if (!names || !names[0])
-		return narrow(trial, POLICY_NAMESPACES, "namespace", NULL);
+	if (!names[0] && !narrow(trial, POLICY_NAMESPACES, "namespace", NULL))
+		return false;
 	for (; *names; names++)
 		if (!narrow(trial, POLICY_NAMESPACES, "namespace", *names))
 			return false;
-	return true;
+	return narrow(trial, POLICY_SERVICE_ACCOUNTS, "service account", asker->service_account);
 }
 
-static bool admit_limit(
-	struct trial *trial, const char *option, uint64_t wanted, const char *key, uint64_t most)
+static bool admit_limit(struct policy_trial *trial, const char *option, uint64_t wanted,
+	const char *key, uint64_t most)
 {
+	trial->key = key;
+	trial->globs = NULL;
+	trial->limit = most;
+	trial->resolved[0] = trial->asked[0] = '\0';
+	if (wanted > 0)
+		snprintf(trial->asked, sizeof(trial->asked), "%" PRIu64, wanted);
 	if (wanted == 0)
 		return refuse(trial,
 			"the workspace has no %s=, and \"%s\" wants one of at most %" PRIu64,
@@ -296,7 +308,7 @@ static bool admit_limit(
  * A policy judges what is asked for, and adds nothing to it: which of several entries' bounds
  * that would be, nobody could tell. What has no upper takes no room.
  */
-static bool admit_limits(struct trial *trial)
+static bool admit_limits(struct policy_trial *trial)
 {
 	const struct workspace_config *config = trial->request->config;
 	const struct policy_entry *entry = trial->entry;
@@ -309,19 +321,19 @@ static bool admit_limits(struct trial *trial)
 						 "max_inodes", entry->max_inodes));
 }
 
-static bool entry_admits(struct trial *trial)
+bool policy_entry_admits(struct policy_trial *trial)
 {
 	return admit_layers(trial) && admit_upper(trial) && admit_details(trial) &&
-	       admit_namespaces(trial) && admit_limits(trial);
+	       admit_origin(trial) && admit_limits(trial);
 }
 
 /* Without any entry the refusal still says what an entry would need. */
-static void explain_nothing(const struct policy_request *request, struct trial *ret)
+static void explain_nothing(const struct policy_request *request, struct policy_trial *ret)
 {
 	static const struct policy_entry nothing;
-	struct trial trial = {.entry = &nothing, .request = request};
+	struct policy_trial trial = {.entry = &nothing, .request = request};
 
-	if (entry_admits(&trial))
+	if (policy_entry_admits(&trial))
 		refuse(&trial, "it is not allowed; add an entry");
 	*ret = trial;
 }
@@ -329,19 +341,22 @@ static void explain_nothing(const struct policy_request *request, struct trial *
 int policy_check(
 	const struct policy *policy, const struct policy_request *request, struct error *err)
 {
-	struct trial closest;
+	struct policy_trial closest;
 
 	if (policy->allows_all)
 		return 0;
 	explain_nothing(request, &closest);
 	for (size_t i = 0; i < policy->count; i++) {
-		struct trial trial = {.entry = &policy->entries[i], .request = request};
+		struct policy_trial trial = {.entry = &policy->entries[i], .request = request};
 
-		if (entry_admits(&trial))
+		if (policy_entry_admits(&trial))
 			return 0;
 		if (trial.passed >= closest.passed)
 			closest = trial;
 	}
-	return error_set(err, EACCES, EXIT_STATUS_SOURCE, "%s%s", closest.fault,
+	error_set(err, EACCES, EXIT_STATUS_SOURCE, "%s%s", closest.fault,
 		policy->is_missing ? " (there is no policy file)" : "");
+	if (err && policy->path)
+		error_prefix(err, "policy %s", policy->path);
+	return -EACCES;
 }

@@ -8,6 +8,9 @@
 
 #include <git-overlayfs/oci.h>
 
+/* What is longer is cut in explanations. */
+#define POLICY_ASKED_MAX 1024
+
 enum policy_list {
 	POLICY_REPOSITORIES,
 	POLICY_REVISIONS,
@@ -18,6 +21,7 @@ enum policy_list {
 	POLICY_KEEP,
 	POLICY_USERS,
 	POLICY_NAMESPACES,
+	POLICY_SERVICE_ACCOUNTS,
 	POLICY_LISTS,
 };
 
@@ -36,8 +40,29 @@ struct policy_entry {
 };
 
 struct policy {
+	char *path;	 /* NULL: read from no file */
 	bool allows_all; /* rootless and without a policy file */
 	bool is_missing; /* rootful and without a policy file */
 	struct policy_entry *entries;
 	size_t count;
 };
+
+/*
+ * One entry against one request. `passed` counts the questions that the entry answered
+ * with yes, so that the entry that came closest is the one that the refusal speaks of.
+ */
+struct policy_trial {
+	const struct policy_entry *entry;
+	const struct policy_request *request;
+	unsigned passed;
+	/* The first key that did not match, and why. */
+	const char *key;
+	const struct policy_globs *globs; /* NULL: it is a limit */
+	uint64_t limit;
+	char asked[POLICY_ASKED_MAX];	 /* as it is written; "" when nothing is */
+	char resolved[POLICY_ASKED_MAX]; /* where that leads; "" when not known, or the same */
+	char fault[600];		 /* for the refusal: tells nothing of `resolved` */
+};
+
+/* The questions of an entry, until the first no. */
+bool policy_entry_admits(struct policy_trial *trial);

@@ -174,7 +174,7 @@ static void rootless_is_one_user(void **state)
 		FILE *map = fmemopen((char *)text, strlen(text) + 1, "r");
 
 		assert_non_null(map);
-		if (hook_map_is_rootful(map) != rows[i].is_rootful)
+		if (engine_map_is_rootful(map) != rows[i].is_rootful)
 			fail_msg("'%s': wanted %d", text, rows[i].is_rootful);
 		fclose(map);
 	}

@@ -117,7 +117,7 @@ struct row {
 	const char *policy;
 	bool allowed;
 	const char *wanted; /* in the refusal */
-	const char *rev, *target, *upper, *dir, *alternate, *user, *namespace;
+	const char *rev, *target, *upper, *dir, *alternate, *user, *namespace, *second, *account;
 	enum config_keep keep;
 	bool no_owner;
 	uint64_t size, inodes;
@@ -146,13 +146,12 @@ static int judge(const struct row *row, struct error *err)
 		.read_only = row->read_only,
 	};
 	static struct source sources[2];
-	const char *namespaces[] = {row->namespace, NULL};
-	struct policy_request request = {
-		.config = &config,
-		.sources = sources,
+	const struct policy_asker asker = {
 		.user = row->user,
-		.namespaces = row->namespace ? namespaces : NULL,
+		.namespaces = {row->namespace, row->namespace ? row->second : NULL},
+		.service_account = row->account,
 	};
+	struct policy_request request = {.config = &config, .sources = sources, .asker = &asker};
 	struct policy *policy;
 	int r;
 
@@ -263,6 +262,8 @@ static const struct row judged[] = {
 	{.policy = ENTRY(",\"max_inodes\":9,\"max_size\":9"), .inodes = 1, .wanted = "size="},
 };
 
+static const struct policy_asker nobody;
+
 static void judgements(void **state)
 {
 	for (size_t i = 0; i < ROWS(judged); i++) {
@@ -320,7 +321,7 @@ static void refusals_tell_what_was_written(void **state)
 		struct source sources[2] = {0};
 		struct layer_spec specs[2] = {{.kind = (char *)"git"}, {.kind = (char *)"dir"}};
 		struct workspace_config config = {.layers = specs, .layer_count = 2};
-		struct policy_request request = {.config = &config};
+		struct policy_request request = {.config = &config, .asker = &nobody};
 		struct error err = {0};
 		int r;
 
@@ -353,7 +354,7 @@ static void without_a_file(void **state)
 	struct layer_spec spec = {.kind = (char *)"git", .path = repository_path};
 	struct workspace_config config = {
 		.layers = &spec, .layer_count = 1, .target = (char *)"/w"};
-	struct policy_request request = {.config = &config};
+	struct policy_request request = {.config = &config, .asker = &nobody};
 	struct error err = {0};
 	struct policy *policy;
 
