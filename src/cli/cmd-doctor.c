@@ -96,9 +96,10 @@ static int run_doctor(int argc, char **argv, struct error *err)
 		r = examine_json(&is_well, err);
 	else if (r == 0)
 		is_well = examine(NULL);
-	if (r < 0)
-		return err->status;
-	return is_well ? EXIT_STATUS_OK : EXIT_STATUS_MACHINE;
+	if (r == 0 && !is_well)
+		r = error_set(err, ENODEV, EXIT_STATUS_MACHINE,
+			"what is needed is missing: see the lines with 'fail'");
+	return r < 0 ? err->status : EXIT_STATUS_OK;
 }
 
 const struct command command_doctor = {

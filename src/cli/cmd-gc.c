@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "dead.h"
-#include "host/workspace-internal.h"
 #include "util/cleanup.h"
 
 struct collector {
@@ -35,54 +32,20 @@ static void collector_release(struct collector *collector)
 	free(collector->found);
 }
 
-static int collect(
-	struct collector *collector, const char *id, const char *mountpoint, const char *container)
+static int collect(void *ctx, const struct workspace_info *info)
 {
+	struct collector *collector = ctx;
 	struct workspace_info *found =
 		reallocarray(collector->found, collector->count + 1, sizeof(*found));
 
 	if (!found)
 		return -ENOMEM;
 	collector->found = found;
-	found[collector->count++] = (struct workspace_info){
-		.id = strdup(id), .mountpoint = strdup(mountpoint), .container = strdup(container)};
+	found[collector->count++] = (struct workspace_info){.id = strdup(info->id),
+		.mountpoint = strdup(info->mountpoint),
+		.container = strdup(info->container)};
 	found += collector->count - 1;
 	return found->id && found->mountpoint && found->container ? 0 : -ENOMEM;
-}
-
-static int collect_record(void *ctx, const struct workspace_info *info)
-{
-	return info->alive ? 0 : collect(ctx, info->id, info->mountpoint, info->container);
-}
-
-static bool has_record(int run_fd, const char *id)
-{
-	return run_fd >= 0 && faccessat(run_fd, id, F_OK, 0) == 0;
-}
-
-/* Uppers without a record, which a reboot took, and that nobody wanted to keep. */
-static int collect_uppers(struct collector *collector)
-{
-	_cleanup_free_ char *run = NULL, *state = NULL;
-	_cleanup_close_ int run_fd = -1;
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *entry;
-	int fd, r = 0;
-
-	if (workspace_base_open(WORKSPACE_STATE, false, &state, &fd, NULL) < 0)
-		return 0;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	if (workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, NULL) < 0)
-		run_fd = -1;
-	while (r == 0 && (entry = readdir(dir)))
-		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
-			!workspace_state_is_kept(fd, entry->d_name))
-			r = collect(collector, entry->d_name, "", "");
-	return r;
 }
 
 static int remove_found(const struct collector *collector, struct error *err)
@@ -113,9 +76,7 @@ static int run_gc(int argc, char **argv, struct error *err)
 	if (r == 0 && first < argc)
 		r = error_set(err, EINVAL, EXIT_STATUS_USAGE, "gc takes no '%s'", argv[first]);
 	if (r == 0)
-		r = workspace_for_each(collect_record, &collector, err);
-	if (r == 0 && collect_uppers(&collector) < 0)
-		r = error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+		r = dead_for_each(collect, &collector, err);
 	if (r == 0)
 		r = remove_found(&collector, err);
 	return r < 0 ? err->status : EXIT_STATUS_OK;

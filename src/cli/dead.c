@@ -1,11 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dead.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <git-overlayfs/mount.h>
 
 #include "host/mountinfo.h"
+#include "host/workspace-internal.h"
+#include "util/cleanup.h"
+
+struct dead_walk {
+	int (*each)(void *ctx, const struct workspace_info *info);
+	void *ctx;
+};
+
+static int pass_dead(void *ctx, const struct workspace_info *info)
+{
+	const struct dead_walk *walk = ctx;
+
+	return info->alive ? 0 : walk->each(walk->ctx, info);
+}
+
+static bool has_record(int run_fd, const char *id)
+{
+	return run_fd >= 0 && faccessat(run_fd, id, F_OK, 0) == 0;
+}
+
+/* Uppers without a record, which a reboot took, and that nobody wanted to keep. */
+static int pass_uppers(const struct dead_walk *walk)
+{
+	_cleanup_free_ char *run = NULL, *state = NULL;
+	_cleanup_close_ int run_fd = -1;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int fd, r = 0;
+
+	if (workspace_base_open(WORKSPACE_STATE, false, &state, &fd, NULL) < 0)
+		return 0;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	if (workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, NULL) < 0)
+		run_fd = -1;
+	while (r == 0 && (entry = readdir(dir))) {
+		char none[] = "";
+		struct workspace_info info = {
+			.id = entry->d_name, .mountpoint = none, .container = none};
+
+		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
+			!workspace_state_is_kept(fd, entry->d_name))
+			r = walk->each(walk->ctx, &info);
+	}
+	return r;
+}
+
+int dead_for_each(
+	int (*each)(void *ctx, const struct workspace_info *info), void *ctx, struct error *err)
+{
+	struct dead_walk walk = {.each = each, .ctx = ctx};
+	int r = workspace_for_each(pass_dead, &walk, err);
+
+	if (r == 0)
+		r = pass_uppers(&walk);
+	if (r == -ENOMEM)
+		error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	return r;
+}
 
 /*
  * Creating a workspace of the same id takes the lock and clears what a dead one left;

@@ -3,15 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <git-overlayfs/mount.h>
@@ -19,27 +16,17 @@
 #include <git-overlayfs/workspace.h>
 
 #include "build-config.h"
+#include "dead.h"
+#include "doctor-files.h"
 #include "host/mountinfo.h"
 #include "host/passthrough.h"
 #include "host/rights.h"
 #include "mount-request.h"
+#include "oci/policy.h"
 #include "util/cleanup.h"
 
-#define POLICY_SIZE_MAX (1u << 20)
 /* linux/landlock.h; asked for its version the call makes nothing. */
 #define LANDLOCK_VERSION_FLAG 1u
-
-__attribute__((format(printf, 4, 5))) static void find(struct finding *finding,
-	enum finding_state state, const char *remedy, const char *format, ...)
-{
-	va_list ap;
-
-	finding->state = state;
-	va_start(ap, format);
-	vsnprintf(finding->text, sizeof(finding->text), format, ap);
-	va_end(ap);
-	snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy);
-}
 
 static void look_at_fuse(struct finding *finding)
 {
@@ -48,16 +35,16 @@ static void look_at_fuse(struct finding *finding)
 	struct stat st;
 
 	if (mount_open_fuse(&fd, &err) < 0) {
-		find(finding, FINDING_FAIL, "", "%s", err.text);
+		finding_set(finding, FINDING_FAIL, "", "%s", err.text);
 		return;
 	}
 	if (fstat(fd, &st) == 0 && (st.st_mode & 0666) != 0666)
-		find(finding, FINDING_WARN, "chmod 0666 /dev/fuse, as udev does",
+		finding_set(finding, FINDING_WARN, "chmod 0666 /dev/fuse, as udev does",
 			"/dev/fuse has mode %04o: plain users and containers in user namespaces "
 			"cannot use it",
 			st.st_mode & 07777);
 	else
-		find(finding, FINDING_OK, "", "/dev/fuse can be opened by everybody");
+		finding_set(finding, FINDING_OK, "", "/dev/fuse can be opened by everybody");
 }
 
 static void look_at_passthrough(struct finding *finding)
@@ -66,40 +53,21 @@ static void look_at_passthrough(struct finding *finding)
 	int r;
 
 	if (!rights_has_admin() || !rights_in_initial_userns()) {
-		find(finding, FINDING_OK, "",
+		finding_set(finding, FINDING_OK, "",
 			"FUSE passthrough is for mounts of root outside of user namespaces; others "
 			"read and write by the daemon");
 		return;
 	}
 	r = passthrough_try(&err);
 	if (r < 0)
-		find(finding, FINDING_WARN,
+		finding_set(finding, FINDING_WARN,
 			r == -EOPNOTSUPP ? "use Linux 6.9 or later with CONFIG_FUSE_PASSTHROUGH=y"
 			: r == -EPERM	 ? "run it with CAP_SYS_ADMIN on the host"
 					 : "see what is said about fuse",
 			"no FUSE passthrough, data goes through the daemon: %s", err.text);
 	else
-		find(finding, FINDING_OK, "",
+		finding_set(finding, FINDING_OK, "",
 			"the kernel can read and write files of uppers itself");
-}
-
-static void look_at_userns(struct finding *finding)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER) < 0 ? errno : 0);
-	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-		find(finding, FINDING_WARN, "", "user namespaces could not be tried");
-	else if (WEXITSTATUS(status))
-		find(finding, FINDING_WARN,
-			"sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-			"kernel.apparmor_restrict_unprivileged_userns",
-			"this user may not make user namespaces: %s",
-			strerror(WEXITSTATUS(status)));
-	else
-		find(finding, FINDING_OK, "", "user namespaces can be made");
 }
 
 static void look_at_idmap(struct finding *finding)
@@ -109,7 +77,7 @@ static void look_at_idmap(struct finding *finding)
 	int r;
 
 	if (!rights_has_admin()) {
-		find(finding, FINDING_OK, "", "idmapped mounts: only root can try");
+		finding_set(finding, FINDING_OK, "", "idmapped mounts: only root can try");
 		return;
 	}
 	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -117,12 +85,13 @@ static void look_at_idmap(struct finding *finding)
 	if (r == 0)
 		r = mount_clone_tree(dir, "", CLONE_TREE_READ_ONLY, userns_fd, &mount_fd, &err);
 	if (r < 0)
-		find(finding, FINDING_WARN,
+		finding_set(finding, FINDING_WARN,
 			"keep repositories readable for everybody (chmod -R a+rX), or on ext4, xfs "
 			"or btrfs with Linux 5.12 or later",
 			"no idmapped mounts on the root file system: %s", err.text);
 	else
-		find(finding, FINDING_OK, "", "idmapped mounts work on the root file system");
+		finding_set(
+			finding, FINDING_OK, "", "idmapped mounts work on the root file system");
 }
 
 static void look_at_landlock(struct finding *finding)
@@ -130,20 +99,20 @@ static void look_at_landlock(struct finding *finding)
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
 
 	if (version < 0)
-		find(finding, FINDING_WARN,
+		finding_set(finding, FINDING_WARN,
 			"boot with lsm=landlock,... on a kernel with CONFIG_SECURITY_LANDLOCK",
 			"no Landlock (%s): the daemon has one fence less", strerror(errno));
 	else
-		find(finding, FINDING_OK, "", "Landlock, ABI %ld", version);
+		finding_set(finding, FINDING_OK, "", "Landlock, ABI %ld", version);
 }
 
 static void look_at_seccomp(struct finding *finding)
 {
 	if (access("/proc/sys/kernel/seccomp/actions_avail", R_OK) == 0 ||
 		prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0)
-		find(finding, FINDING_OK, "", "seccomp filters can be set");
+		finding_set(finding, FINDING_OK, "", "seccomp filters can be set");
 	else
-		find(finding, FINDING_FAIL,
+		finding_set(finding, FINDING_FAIL,
 			"use a kernel with CONFIG_SECCOMP_FILTER, or mount with -o seccomp=off",
 			"no seccomp: the daemon does not start");
 }
@@ -166,63 +135,67 @@ static void look_at_fusermount(struct finding *finding)
 	struct stat st;
 
 	if (!path)
-		find(finding, FINDING_WARN, "apt install fuse3, or dnf install fuse3",
+		finding_set(finding, FINDING_WARN, "apt install fuse3, or dnf install fuse3",
 			"no fusermount3: plain users cannot mount");
 	else if (stat(path, &st) < 0 || !(st.st_mode & S_ISUID) || st.st_uid != 0)
-		find(finding, FINDING_WARN, "chmod u+s it, as its package does",
+		finding_set(finding, FINDING_WARN, "chmod u+s it, as its package does",
 			"%s is not set-user-ID root: plain users cannot mount", path);
 	else if (!mount_allow_other())
-		find(finding, FINDING_WARN, "write user_allow_other into /etc/fuse.conf",
+		finding_set(finding, FINDING_WARN, "write user_allow_other into /etc/fuse.conf",
 			"a plain user's mount is visible to that user alone");
 	else
-		find(finding, FINDING_OK, "", "plain users can mount with %s", path);
+		finding_set(finding, FINDING_OK, "", "plain users can mount with %s", path);
 }
 
-/* Reads the whole file, at most POLICY_SIZE_MAX. */
-static ssize_t read_policy(char **ret_text)
+/* What no wish can keep to: each has a layer, which an entry must name. */
+static bool grants_nothing(const struct policy *policy)
 {
-	_cleanup_close_ int fd = open(POLICY_PATH, O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	ssize_t n;
+	for (size_t i = 0; i < policy->count; i++) {
+		const struct policy_globs *lists = policy->entries[i].lists;
+		bool is_empty = !lists[POLICY_REPOSITORIES].count && !lists[POLICY_LAYERS].count;
 
-	if (fd < 0)
-		return -errno;
-	text = malloc(POLICY_SIZE_MAX);
-	if (!text)
-		return -ENOMEM;
-	n = read(fd, text, POLICY_SIZE_MAX);
-	if (n < 0)
-		return -errno;
-	*ret_text = steal_ptr(&text);
-	return n;
+		for (size_t k = 0; k < POLICY_LISTS; k++)
+			is_empty |= lists[k].is_set && !lists[k].count &&
+				    k != POLICY_REPOSITORIES && k != POLICY_LAYERS &&
+				    k != POLICY_UPPERS;
+		if (!is_empty)
+			return false;
+	}
+	return true;
 }
 
 static void look_at_policy(struct finding *finding)
 {
-	_cleanup_free_ char *text = NULL;
+	const char *path = doctor_path(POLICY_PATH);
 	struct policy *policy = NULL;
 	struct error err = {0};
-	ssize_t n = read_policy(&text);
+	/* The line of the finding begins with the word that the error begins with. */
+	const char *fault = err.text + strlen("policy ");
 
-	if (n == -ENOENT) {
-		find(finding, FINDING_OK, "",
-			"no %s: annotations name nothing in root's containers", POLICY_PATH);
-	} else if (n < 0) {
-		find(finding, FINDING_WARN, "make it readable, or run this as root", "%s: %s",
-			POLICY_PATH, strerror((int)-n));
-	} else if (policy_parse(text, (size_t)n, geteuid() == 0, &policy, &err) < 0) {
-		find(finding, FINDING_FAIL,
-			"correct it: until then the hook refuses every container", "%s: %s",
-			POLICY_PATH, err.text);
-	} else {
-		find(finding, FINDING_OK, "", "%s is valid", POLICY_PATH);
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		finding_set(finding, FINDING_OK, "",
+			"no %s: annotations name nothing in root's containers", path);
+	} else if (policy_read(path, geteuid() == 0, &policy, &err) == 0) {
+		if (grants_nothing(policy))
+			finding_set(finding, FINDING_WARN,
+				"name repositories in an entry, see git-overlayfs-policy(5), or "
+				"remove the file",
+				"policy %s grants nothing to anybody", path);
+		else
+			finding_set(finding, FINDING_OK, "", "%s is valid", path);
 		policy_free(policy);
+	} else if (err.code == EACCES) {
+		finding_set(finding, FINDING_WARN, "make it readable, or run this as root", "%s",
+			fault);
+	} else {
+		finding_set(finding, FINDING_FAIL,
+			"correct it: until then the hook refuses every container", "%s", fault);
 	}
 }
 
 static int count_dead(void *ctx, const struct workspace_info *info)
 {
-	*(unsigned *)ctx += !info->alive;
+	++*(unsigned *)ctx;
 	return 0;
 }
 
@@ -231,13 +204,13 @@ static void look_at_workspaces(struct finding *finding)
 	struct error err = {0};
 	unsigned dead = 0;
 
-	if (workspace_for_each(count_dead, &dead, &err) < 0)
-		find(finding, FINDING_FAIL, "", "%s", err.text);
+	if (dead_for_each(count_dead, &dead, &err) < 0)
+		finding_set(finding, FINDING_FAIL, "", "%s", err.text);
 	else if (dead)
-		find(finding, FINDING_WARN, "git-overlayfs gc",
+		finding_set(finding, FINDING_WARN, "git-overlayfs gc",
 			"%u dead workspaces have left something", dead);
 	else
-		find(finding, FINDING_OK, "", "no dead workspaces");
+		finding_set(finding, FINDING_OK, "", "no dead workspaces");
 }
 
 static int find_dead_mount(void *ctx, const struct mountinfo *info)
@@ -246,7 +219,7 @@ static int find_dead_mount(void *ctx, const struct mountinfo *info)
 
 	if (strcmp(info->type, MOUNTINFO_OURS) != 0 || !mountinfo_is_dead(info->mountpoint))
 		return 0;
-	find(finding, FINDING_WARN, "git-overlayfs umount it",
+	finding_set(finding, FINDING_WARN, "git-overlayfs umount it",
 		"%s is a mount whose daemon has died", info->mountpoint);
 	return 1;
 }
@@ -254,17 +227,21 @@ static int find_dead_mount(void *ctx, const struct mountinfo *info)
 static void look_at_mounts(struct finding *finding)
 {
 	if (mountinfo_for_each(find_dead_mount, finding) == 0)
-		find(finding, FINDING_OK, "", "no mounts without a daemon");
+		finding_set(finding, FINDING_OK, "", "no mounts without a daemon");
 }
 
 const struct probe doctor_probes[] = {
 	{"fuse", look_at_fuse},
 	{"passthrough", look_at_passthrough},
 	{"user namespaces", look_at_userns},
+	{"ranges of ids", look_at_ranges},
 	{"idmapped mounts", look_at_idmap},
 	{"landlock", look_at_landlock},
 	{"seccomp", look_at_seccomp},
 	{"fusermount3", look_at_fusermount},
+	{"selinux", look_at_selinux},
+	{"podman", look_at_podman},
+	{"containerd", look_at_containerd},
 	{"policy", look_at_policy},
 	{"workspaces", look_at_workspaces},
 	{"mounts", look_at_mounts},

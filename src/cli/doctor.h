@@ -17,3 +17,10 @@ struct probe {
 
 /* Ended by a NULL name. */
 extern const struct probe doctor_probes[];
+
+/* Of the machine's settings, and of engines' files. */
+void look_at_userns(struct finding *finding);
+void look_at_ranges(struct finding *finding);
+void look_at_selinux(struct finding *finding);
+void look_at_podman(struct finding *finding);
+void look_at_containerd(struct finding *finding);

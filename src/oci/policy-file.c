@@ -68,7 +68,7 @@ int policy_read(const char *path, bool is_rootful, struct policy **ret_policy, s
 	policy->path = strdup(path);
 	if (!policy->path) {
 		policy_free(policy);
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "policy %s: out of memory", path);
 	}
 	*ret_policy = policy;
 	return 0;

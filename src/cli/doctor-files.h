@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Files of the machine that the doctor reads, as engines read them. Tests make the faults of a
+ * machine below a directory that the environment names, GIT_OVERLAYFS_DOCTOR_ROOT.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "doctor.h"
+
+/* An absolute path of the machine, below that directory; valid until the next call. */
+const char *doctor_path(const char *path);
+bool doctor_exists(const char *path);
+/* Whether it stands in one of the usual directories of programs. */
+bool doctor_has_program(const char *name);
+
+/* A regular file of at most 1 MiB, for the caller to free; NULL: none that can be read. */
+char *doctor_read(const char *path);
+/* The number in a file of /proc/sys or /sys; `otherwise` when there is none. */
+long doctor_read_number(const char *path, long otherwise);
+
+/* Calls `each` with the path of each entry that ends in `suffix`, in order of names. */
+void doctor_each_file(const char *directory, const char *suffix,
+	void (*each)(void *ctx, const char *path), void *ctx);
+
+/*
+ * Calls `each` for each `key = value` of a TOML text, and with key "" where a section begins. The
+ * value is as it is written, an array over several lines whole. What is no TOML is passed over: the
+ * engine's to refuse.
+ */
+void toml_each(const char *text,
+	void (*each)(void *ctx, const char *section, const char *key, const char *value),
+	void *ctx);
+/* Calls `each` for each string in a value. */
+void toml_each_string(const char *value, void (*each)(void *ctx, const char *string), void *ctx);
+
+/* Fills in what was found; the probes' only way to say it. */
+void finding_set(struct finding *finding, enum finding_state state, const char *remedy,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
