@@ -26,6 +26,9 @@ struct json {
 	size_t count;	     /* of an array or object */
 	char **keys;	     /* object */
 	struct json *values; /* array, object */
+	/* In the text: its first byte (of a null, an array and an object alone), and past its last.
+	 */
+	size_t begin, end;
 };
 
 /* Parses all of `text`. err says what, at which line and column. The caller frees *ret_json. */
@@ -51,3 +54,22 @@ void json_write_integer(struct json_writer *writer, int64_t value);
 void json_write_bool(struct json_writer *writer, bool value);
 /* 0 and the text, which the caller frees, or -errno. Ends the writer either way. */
 int json_writer_finish(struct json_writer *writer, char **ret_text, size_t *ret_size);
+
+/* `value` as JSON text: quoted, with escapes. The caller frees *ret_text. */
+int json_quote(const char *value, char **ret_text);
+
+/*
+ * Editing: values are put into a text that somebody else wrote, whose other bytes stay as
+ * they are. `text` and what json_parse() made of it are borrowed until the end; new values
+ * are JSON text, and are copied. Errors stick and come out at the end.
+ */
+struct json_edit;
+int json_edit_new(const char *text, size_t size, struct json_edit **ret_edit);
+/* Behind what the object, or array, has, and what was added before. */
+void json_edit_add_member(
+	struct json_edit *edit, const struct json *object, const char *key, const char *value);
+void json_edit_add_item(struct json_edit *edit, const struct json *array, const char *value);
+/* `old` is a null, an array or an object in which nothing else is edited. */
+void json_edit_replace(struct json_edit *edit, const struct json *old, const char *value);
+/* 0 and the new text, which the caller frees, or -errno. Ends the edit either way. */
+int json_edit_finish(struct json_edit *edit, char **ret_text, size_t *ret_size);

@@ -14,6 +14,7 @@
 
 /* The state of one parse: yajl calls back, this builds the tree. */
 struct parser {
+	yajl_handle handle;
 	struct json *root;
 	struct json *open[JSON_DEPTH_MAX]; /* the containers around the current value */
 	char *keys[JSON_DEPTH_MAX];	   /* the key that waits for its value, by depth */
@@ -92,6 +93,19 @@ static int container_grow(struct json *container)
 	return 0;
 }
 
+/* yajl calls back when it has taken a token: this is where it ended. */
+static struct json *value_begin(
+	const struct parser *parser, struct json *value, enum json_type type)
+{
+	value->type = type;
+	value->end = yajl_get_bytes_consumed(parser->handle);
+	if (type == JSON_NULL)
+		value->begin = value->end - strlen("null");
+	else if (type == JSON_ARRAY || type == JSON_OBJECT)
+		value->begin = value->end - 1;
+	return value;
+}
+
 /* Adds an empty value where the text is now. NULL: the parser was stopped. */
 static struct json *parser_add(struct parser *parser, enum json_type type)
 {
@@ -105,9 +119,7 @@ static struct json *parser_add(struct parser *parser, enum json_type type)
 		value = parser->root = calloc(1, sizeof(*value));
 		if (!value)
 			parser_stop(parser, ENOMEM, "out of memory");
-		else
-			value->type = type;
-		return value;
+		return value ? value_begin(parser, value, type) : NULL;
 	}
 	container = parser->open[parser->depth - 1];
 	if (container_grow(container) < 0) {
@@ -116,11 +128,10 @@ static struct json *parser_add(struct parser *parser, enum json_type type)
 	}
 	value = &container->values[container->count];
 	memset(value, 0, sizeof(*value));
-	value->type = type;
 	if (container->type == JSON_OBJECT)
 		container->keys[container->count] = steal_ptr(&parser->keys[parser->depth - 1]);
 	container->count++;
-	return value;
+	return value_begin(parser, value, type);
 }
 
 static int on_null(void *ctx)
@@ -219,11 +230,19 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static struct json *container_end(struct parser *parser)
+{
+	struct json *container = parser->open[--parser->depth];
+
+	container->end = yajl_get_bytes_consumed(parser->handle);
+	return container;
+}
+
 /* Sorted, because comparing each key with each would let an attacker burn hours. */
 static int on_map_end(void *ctx)
 {
 	struct parser *parser = ctx;
-	const struct json *map = parser->open[--parser->depth];
+	const struct json *map = container_end(parser);
 	_cleanup_free_ char **sorted = NULL;
 
 	if (map->count < 2)
@@ -241,9 +260,7 @@ static int on_map_end(void *ctx)
 
 static int on_array_end(void *ctx)
 {
-	struct parser *parser = ctx;
-
-	parser->depth--;
+	container_end(ctx);
 	return 1;
 }
 
@@ -349,6 +366,7 @@ int json_parse(const char *text, size_t size, struct json **ret_json, struct err
 	handle = yajl_alloc(&callbacks, NULL, &parser);
 	if (!handle)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	parser.handle = handle;
 	status = yajl_parse(handle, (const unsigned char *)text, size);
 	at = status == yajl_status_ok ? size : yajl_get_bytes_consumed(handle);
 	if (status == yajl_status_ok)
@@ -484,4 +502,15 @@ int json_writer_finish(struct json_writer *writer, char **ret_text, size_t *ret_
 	yajl_gen_free(writer->gen);
 	free(writer);
 	return r;
+}
+
+int json_quote(const char *value, char **ret_text)
+{
+	struct json_writer *writer;
+	int r = json_writer_new(false, &writer);
+
+	if (r < 0)
+		return r;
+	json_write_string(writer, value);
+	return json_writer_finish(writer, ret_text, NULL);
 }
