@@ -19,9 +19,11 @@
 #include <git-overlayfs/json.h>
 #include <git-overlayfs/source.h>
 
-#define OCI_STATE_MAX	   (1u << 20)
-#define OCI_CONFIG_MAX	   (16u << 20)
-#define OCI_ANNOTATION	   "org.git-overlayfs.mount"
+#define OCI_STATE_MAX  (1u << 20)
+#define OCI_CONFIG_MAX (16u << 20)
+#define OCI_ANNOTATION "org.git-overlayfs.mount"
+/* Every annotation below it is ours: a misspelt one must not be passed over. */
+#define OCI_ANNOTATIONS	   "org.git-overlayfs."
 #define OCI_WORKSPACES_MAX 32
 
 struct oci_state {

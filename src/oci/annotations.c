@@ -9,9 +9,6 @@
 #include "oci/member.h"
 #include "util/cleanup.h"
 
-/* Every annotation below it is ours: a misspelt one must not be passed over. */
-#define OUR_PREFIX "org.git-overlayfs."
-
 struct wish_list {
 	struct oci_wish *wishes;
 	size_t count;
@@ -82,7 +79,7 @@ static const char *wish_name(const char *key)
 
 static bool is_ours(const char *key)
 {
-	return strncmp(key, OUR_PREFIX, strlen(OUR_PREFIX)) == 0;
+	return strncmp(key, OCI_ANNOTATIONS, strlen(OCI_ANNOTATIONS)) == 0;
 }
 
 static int take_name(const char *key, const char **ret_name, struct error *err)

@@ -3,7 +3,7 @@
 """Writes the config.json of an OCI bundle whose root file system is ROOTFS.
 
 usage: bundle.py DIR ROOTFS [--userns FIRST] [--readonly] [--user UID:GID]
-	[--annotation K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]... -- COMMAND...
+	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]... -- COMMAND...
 """
 import argparse
 import json
@@ -27,6 +27,7 @@ def arguments():
 	parser.add_argument("--readonly", action="store_true")
 	parser.add_argument("--user", default="0:0")
 	parser.add_argument("--annotation", action="append", default=[])
+	parser.add_argument("--env", action="append", default=[])
 	parser.add_argument("--hook", action="append", default=[])
 	parser.add_argument("--mount", action="append", default=[])
 	parser.add_argument("--propagation")
@@ -79,7 +80,7 @@ def main():
 			"terminal": False,
 			"user": {"uid": uid, "gid": gid},
 			"args": args.command,
-			"env": ["PATH=/bin:/sbin:/usr/bin"],
+			"env": ["PATH=/bin:/sbin:/usr/bin", *args.env],
 			"cwd": "/",
 			"noNewPrivileges": True,
 			"capabilities": {kind: CAPABILITIES for kind in ("bounding", "effective", "permitted")},
