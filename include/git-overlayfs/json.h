@@ -73,3 +73,17 @@ void json_edit_add_item(struct json_edit *edit, const struct json *array, const 
 void json_edit_replace(struct json_edit *edit, const struct json *old, const char *value);
 /* 0 and the new text, which the caller frees, or -errno. Ends the edit either way. */
 int json_edit_finish(struct json_edit *edit, char **ret_text, size_t *ret_size);
+
+/*
+ * Changing a text that people wrote: all bytes but those of the change stay as they are. The text,
+ * an object after an optional byte order mark, is parsed first, with the bounds above. `keys` lead
+ * from the root to the member, and need no escapes; the caller frees *ret_text.
+ *
+ * set: the member gets `value`, a JSON text; what is missing of the way is made in the file's own
+ * style. -EEXIST: something on the way is no object. remove: 1, and the objects on the way that
+ * this leaves empty go too (the root stays); 0: there was none.
+ */
+int json_splice_set(const char *text, size_t size, const char *const keys[], size_t count,
+	const char *value, char **ret_text, size_t *ret_size, struct error *err);
+int json_splice_remove(const char *text, size_t size, const char *const keys[], size_t count,
+	char **ret_text, size_t *ret_size, struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Completions, written from the tables, so that they know what the program knows. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,19 @@ static void print_name(const struct command *command)
 	printf(" %s", command->name);
 }
 
+/* Whether the argument is one of some words: "a|b". Capitals stand for what people choose. */
+static bool is_choice(const struct command *command)
+{
+	return strchr(command->arguments, '|') &&
+	       !strpbrk(command->arguments, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+static void print_choices(const struct command *command)
+{
+	for (const char *p = command->arguments; *p; p++)
+		putchar(*p == '|' ? ' ' : *p);
+}
+
 /* --- bash --- */
 
 static void print_bash_case(const struct command *command)
@@ -30,7 +44,13 @@ static void print_bash_case(const struct command *command)
 	printf("\t%s) options='--help", command->name);
 	for (const struct cli_option *o = command->options; o->key; o++)
 		printf(" --%s%s", o->name, o->argument ? "=" : "");
-	puts("' ;;");
+	fputs("'", stdout);
+	if (is_choice(command)) {
+		fputs(" words='", stdout);
+		print_choices(command);
+		fputs("'", stdout);
+	}
+	puts(" ;;");
 }
 
 static void print_bash_list(void)
@@ -43,7 +63,8 @@ static void print_bash(void)
 {
 	fputs("# bash completion for git-overlayfs\n"
 	      "_git_overlayfs() {\n"
-	      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options\n"
+	      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options "
+	      "words=\n"
 	      "\tCOMPREPLY=()\n"
 	      "\tif [ \"$COMP_CWORD\" = 1 ]; then\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -W '--help --version help",
@@ -63,6 +84,10 @@ static void print_bash(void)
 	     "\tcase $word in\n"
 	     "\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\") ;;\n"
 	     "\t*)\n"
+	     "\t\tif [ -n \"$words\" ]; then\n"
+	     "\t\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+	     "\t\t\treturn\n"
+	     "\t\tfi\n"
 	     "\t\tmapfile -t COMPREPLY < <(compgen -d -- \"$word\")\n"
 	     "\t\tif [ \"${COMP_WORDS[1]}\" = umount ]; then\n"
 	     "\t\t\tmapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -W "
@@ -108,6 +133,12 @@ static void print_zsh_case(const struct command *command)
 		printf(" \\\n\t\t\t'--%s%s[", o->name, o->argument ? "=" : "");
 		print_zsh_text(o->help);
 		printf("]%s%s'", o->argument ? ":" : "", o->argument ? o->argument : "");
+	}
+	if (is_choice(command)) {
+		fputs(" \\\n\t\t\t'1:word:(", stdout);
+		print_choices(command);
+		puts(")' ;;");
+		return;
 	}
 	puts(" \\\n\t\t\t'*:directory:_directories' ;;");
 }
@@ -156,6 +187,12 @@ static void print_fish_command(const struct command *command)
 	printf("complete -c git-overlayfs -f -n __fish_use_subcommand -a %s -d ", command->name);
 	print_fish_text(command->help);
 	putchar('\n');
+	if (is_choice(command)) {
+		printf("complete -c git-overlayfs -f -n '__fish_seen_subcommand_from %s' -a '",
+			command->name);
+		print_choices(command);
+		puts("'");
+	}
 	for (const struct cli_option *o = command->options; o->key; o++) {
 		printf("complete -c git-overlayfs -n '__fish_seen_subcommand_from %s' -l %s%s -d ",
 			command->name, o->name, o->argument ? " -r" : "");

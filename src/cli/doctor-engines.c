@@ -11,6 +11,7 @@
 #include <git-overlayfs/oci.h>
 
 #include "build-config.h"
+#include "configure/toml.h"
 #include "doctor-files.h"
 #include "util/cleanup.h"
 
@@ -32,21 +33,31 @@ static void hooks_clear(struct hooks *hooks)
 		free(hooks->directories[--hooks->count]);
 }
 
-static void add_directory(void *ctx, const char *directory)
+static int add_directory(void *ctx, const char *directory)
 {
 	struct hooks *hooks = ctx;
 
 	if (hooks->count < HOOKS_MAX && (hooks->directories[hooks->count] = strdup(directory)))
 		hooks->count++;
+	return 0;
 }
 
-/* The last file that speaks of it decides alone. */
-static void take_hooks_dir(void *ctx, const char *section, const char *key, const char *value)
+/* The last file that speaks of it decides alone, unless it appends. */
+static void take_hooks_dir(
+	void *ctx, const char *section, const char *key, const char *value, size_t size)
 {
+	struct hooks *hooks = ctx, found = {.count = 0};
+	bool appends = false;
+
 	if (strcmp(section, "engine") != 0 || strcmp(key, "hooks_dir") != 0)
 		return;
-	hooks_clear(ctx);
-	toml_each_string(value, add_directory, ctx);
+	if (toml_each_string(value, size, add_directory, &found, &appends) == 0) {
+		if (!appends)
+			hooks_clear(hooks);
+		for (size_t i = 0; i < found.count; i++)
+			add_directory(hooks, found.directories[i]);
+	}
+	hooks_clear(&found);
 }
 
 static void read_containers_conf(void *ctx, const char *path)
@@ -54,7 +65,7 @@ static void read_containers_conf(void *ctx, const char *path)
 	_cleanup_free_ char *text = doctor_read(path);
 
 	if (text)
-		toml_each(text, take_hooks_dir, ctx);
+		doctor_each_setting(text, take_hooks_dir, ctx);
 }
 
 static void read_user_conf(struct hooks *hooks)
@@ -149,37 +160,40 @@ struct runtimes {
 	char passing[100]; /* the section of one that passes our annotations */
 };
 
-static void note_cri_off(void *ctx, const char *plugin)
+static int note_cri_off(void *ctx, const char *plugin)
 {
 	struct runtimes *runtimes = ctx;
 
 	if (!strcmp(plugin, "cri") || !strcmp(plugin, "io.containerd.grpc.v1.cri"))
 		runtimes->has_cri_off = true;
+	return 0;
 }
 
 /* As path.Match of Go, for a name without a slash. */
-static void note_pattern(void *ctx, const char *pattern)
+static int note_pattern(void *ctx, const char *pattern)
 {
 	struct runtimes *runtimes = ctx;
 
 	if (fnmatch(pattern, OCI_ANNOTATION, 0) == 0)
 		runtimes->passes = true;
+	return 0;
 }
 
-static void take_runtime(void *ctx, const char *section, const char *key, const char *value)
+static void take_runtime(
+	void *ctx, const char *section, const char *key, const char *value, size_t size)
 {
 	struct runtimes *runtimes = ctx;
 	const char *name = strstr(section, ".containerd.runtimes.");
 
 	if (!section[0] && !strcmp(key, "disabled_plugins"))
-		toml_each_string(value, note_cri_off, ctx);
+		toml_each_string(value, size, note_cri_off, ctx, NULL);
 	if (!name)
 		return;
 	runtimes->has_runtime = true;
 	if (strcmp(key, "pod_annotations") != 0)
 		return;
 	runtimes->passes = false;
-	toml_each_string(value, note_pattern, ctx);
+	toml_each_string(value, size, note_pattern, ctx, NULL);
 	if (runtimes->passes)
 		snprintf(runtimes->passing, sizeof(runtimes->passing), "%s",
 			name + strlen(".containerd.runtimes."));
@@ -190,7 +204,7 @@ static void read_containerd_conf(void *ctx, const char *path)
 	_cleanup_free_ char *text = doctor_read(path);
 
 	if (text)
-		toml_each(text, take_runtime, ctx);
+		doctor_each_setting(text, take_runtime, ctx);
 }
 
 void look_at_containerd(struct finding *finding)

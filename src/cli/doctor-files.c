@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "configure/toml.h"
 #include "util/cleanup.h"
 
 #define TEXT_MAX (1u << 20)
@@ -109,108 +110,34 @@ void doctor_each_file(const char *directory, const char *suffix,
 		free(entries);
 }
 
-/* --- TOML, as far as lists of strings go --- */
-
-static const char *skip_string(const char *p)
+/* The names of a path from `start` on, as one text. */
+static void describe_from(
+	const struct toml_path *path, size_t start, size_t end, char *ret_text, size_t size)
 {
-	char quote = *p++;
+	struct toml_path part = {.size = end - start};
 
-	for (; *p && *p != quote && *p != '\n'; p++)
-		if (quote == '"' && *p == '\\' && p[1])
-			p++;
-	return *p ? p + 1 : p;
+	memcpy(part.text, path->text + start, part.size);
+	toml_path_describe(&part, ret_text, size);
 }
 
-/* Behind the value that begins at p: a line, or as many as an array has. */
-static const char *value_end(const char *p)
+void doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx)
 {
-	bool is_array = *p == '[';
+	const size_t size = strlen(text);
+	char section[TOML_PATH_MAX], key[TOML_PATH_MAX];
+	struct toml_statement statement;
+	struct toml_scan scan;
 
-	while (*p && (is_array || *p != '\n')) {
-		if (*p == '"' || *p == '\'') {
-			p = skip_string(p);
+	if (toml_scan_begin(&scan, text, size, NULL) < 0)
+		return;
+	while (toml_scan_next(&scan, &statement, NULL) > 0) {
+		const bool is_key = statement.kind == TOML_KEY;
+		const size_t table = is_key ? statement.table_size : statement.path.size;
+
+		if (statement.kind == TOML_COMMENT)
 			continue;
-		}
-		if (*p == '#') {
-			p += strcspn(p, "\n");
-			continue;
-		}
-		if (is_array && *p == ']')
-			return p + 1;
-		p++;
-	}
-	return p;
-}
-
-/* A copy without blanks at its ends; the caller frees it. */
-static char *trimmed(const char *start, const char *end)
-{
-	while (start < end && strchr(" \t\r\n", *start))
-		start++;
-	while (end > start && strchr(" \t\r\n", end[-1]))
-		end--;
-	return strndup(start, (size_t)(end - start));
-}
-
-static const char *take_pair(const char *p, const char *section,
-	void (*each)(void *ctx, const char *section, const char *key, const char *value), void *ctx)
-{
-	size_t line = strcspn(p, "\n"), n = strcspn(p, "=\n");
-	_cleanup_free_ char *key = NULL, *value = NULL;
-	const char *end;
-
-	if (n == line)
-		return p + line;
-	key = trimmed(p, p + n);
-	p += n + 1;
-	p += strspn(p, " \t");
-	end = value_end(p);
-	value = strndup(p, (size_t)(end - p));
-	if (key && value)
-		each(ctx, section, key, value);
-	return end;
-}
-
-void toml_each(const char *text,
-	void (*each)(void *ctx, const char *section, const char *key, const char *value), void *ctx)
-{
-	_cleanup_free_ char *section = strdup("");
-
-	for (const char *p = text; section && *(p += strspn(p, " \t\r\n"));) {
-		size_t line = strcspn(p, "\n");
-
-		if (*p == '[') {
-			free(section);
-			section = trimmed(p + 1, p + 1 + strcspn(p + 1, "]\n"));
-			if (section)
-				each(ctx, section, "", "");
-			p += line;
-		} else if (*p == '#') {
-			p += line;
-		} else {
-			p = take_pair(p, section, each, ctx);
-		}
-	}
-}
-
-void toml_each_string(const char *value, void (*each)(void *ctx, const char *string), void *ctx)
-{
-	for (const char *p = value; *p;) {
-		_cleanup_free_ char *string = NULL;
-		const char *end;
-
-		if (*p == '#') {
-			p += strcspn(p, "\n");
-			continue;
-		}
-		if (*p != '"' && *p != '\'') {
-			p++;
-			continue;
-		}
-		end = skip_string(p);
-		string = end - p >= 2 ? strndup(p + 1, (size_t)(end - p) - 2) : NULL;
-		if (string)
-			each(ctx, string);
-		p = end;
+		describe_from(&statement.path, 0, table, section, sizeof(section));
+		describe_from(&statement.path, table, statement.path.size, key, sizeof(key));
+		each(ctx, section, key, is_key ? text + statement.value : "",
+			is_key ? statement.value_end - statement.value : 0);
 	}
 }

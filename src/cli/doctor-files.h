@@ -26,15 +26,13 @@ void doctor_each_file(const char *directory, const char *suffix,
 	void (*each)(void *ctx, const char *path), void *ctx);
 
 /*
- * Calls `each` for each `key = value` of a TOML text, and with key "" where a section begins. The
- * value is as it is written, an array over several lines whole. What is no TOML is passed over: the
- * engine's to refuse.
+ * Calls `each` for each `key = value` of a TOML text, and with key "" where a section begins; the
+ * value is as it is written (toml_each_string()). At what is no TOML it ends: the engine's to
+ * refuse.
  */
-void toml_each(const char *text,
-	void (*each)(void *ctx, const char *section, const char *key, const char *value),
-	void *ctx);
-/* Calls `each` for each string in a value. */
-void toml_each_string(const char *value, void (*each)(void *ctx, const char *string), void *ctx);
+typedef void (*doctor_setting_fn)(
+	void *ctx, const char *section, const char *key, const char *value, size_t size);
+void doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx);
 
 /* Fills in what was found; the probes' only way to say it. */
 void finding_set(struct finding *finding, enum finding_state state, const char *remedy,

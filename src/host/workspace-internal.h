@@ -18,6 +18,14 @@ int workspace_base_open(
 	enum workspace_base base, bool create, char **ret_path, int *ret_fd, struct error *err);
 
 /*
+ * A lock among the processes of one user, by a file in the run directory, so that only its owner
+ * can hold it. Its name begins with a dot, which no record's does. Waits. An interrupt in between
+ * leaves an empty file, which the next one removes.
+ */
+int workspace_lock_file(const char *name, int *ret_lock_fd, struct error *err);
+void workspace_unlock_file(const char *name, int lock_fd);
+
+/*
  * Removes `name` below `parent_fd` with all that is in it: by descriptors, never through
  * a symlink, however deep, and where the owner may, in directories without permissions.
  */

@@ -9,14 +9,13 @@
 
 #include "util/cleanup.h"
 
-/* No record can have this name. In the run directory, so that only its owner can hold it. */
-#define LOCK_FILE ".mounting"
+#define MOUNTS_LOCK ".mounting"
 
 /* -ESTALE: who held it has removed the file meanwhile. */
-static int take(int base_fd, int *ret_fd)
+static int take(int base_fd, const char *name, int *ret_fd)
 {
-	_cleanup_close_ int fd = openat(
-		base_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(base_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
 
 	if (fd < 0)
@@ -32,7 +31,7 @@ static int take(int base_fd, int *ret_fd)
 	return 0;
 }
 
-int workspace_lock_mounts(int *ret_lock_fd, struct error *err)
+int workspace_lock_file(const char *name, int *ret_lock_fd, struct error *err)
 {
 	_cleanup_free_ char *base = NULL;
 	_cleanup_close_ int base_fd = -1;
@@ -41,15 +40,15 @@ int workspace_lock_mounts(int *ret_lock_fd, struct error *err)
 	if (r < 0)
 		return r;
 	do
-		r = take(base_fd, ret_lock_fd);
+		r = take(base_fd, name, ret_lock_fd);
 	while (r == -ESTALE);
 	if (r < 0)
 		return error_set_errno(
-			err, -r, EXIT_STATUS_FAILED, "run directory %s: " LOCK_FILE, base);
+			err, -r, EXIT_STATUS_FAILED, "run directory %s: %s", base, name);
 	return 0;
 }
 
-void workspace_unlock_mounts(int lock_fd)
+void workspace_unlock_file(const char *name, int lock_fd)
 {
 	_cleanup_free_ char *base = NULL;
 	_cleanup_close_ int base_fd = -1;
@@ -58,6 +57,16 @@ void workspace_unlock_mounts(int lock_fd)
 		return;
 	/* While it is still locked: afterwards it may be another's. */
 	if (workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL) == 0)
-		unlinkat(base_fd, LOCK_FILE, 0);
+		unlinkat(base_fd, name, 0);
 	close_keep_errno(lock_fd);
+}
+
+int workspace_lock_mounts(int *ret_lock_fd, struct error *err)
+{
+	return workspace_lock_file(MOUNTS_LOCK, ret_lock_fd, err);
+}
+
+void workspace_unlock_mounts(int lock_fd)
+{
+	workspace_unlock_file(MOUNTS_LOCK, lock_fd);
 }

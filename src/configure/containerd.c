@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * containerd: a runtime of CRI, for Kubernetes's RuntimeClass. Where it may stand follows from how
+ * containerd reads (1.6 and 1.7): a file that is imported replaces the whole section of a plugin
+ * that it names, and a file that names any runtime loses the built-in runc.
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "toml.h"
+#include "util/cleanup.h"
+
+#define OWN_NAME    "90-git-overlayfs.toml"
+#define VERSION_NEW 2 /* every containerd that has a CRI plugin reads it */
+#define IMPORTS_MAX 16
+
+/* What the CRI plugin is called in each version of the file; 0 and 1 are the same. */
+static const char *const plugins[] = {
+	"cri", "cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"};
+
+struct imports {
+	struct configure_plan *plan;
+	char main[PATH_MAX];
+	char *patterns[IMPORTS_MAX];
+	size_t count;
+	char own[PATH_MAX];    /* a drop-in would be there; "": no directory is imported */
+	char holder[PATH_MAX]; /* the file with the plugin's section that counts; "": none has */
+	const char *pattern;   /* while its directory is read */
+};
+
+static void imports_release(struct imports *imports)
+{
+	while (imports->count > 0)
+		free(imports->patterns[--imports->count]);
+}
+
+static void plugin_path(struct toml_path *path, size_t version, const char *a, const char *b,
+	const char *c, const char *d)
+{
+	toml_path_set(path, "plugins", plugins[version], "containerd", a, b, c, d, NULL);
+}
+
+/* The file's version, 1 where it says none, or -EINVAL. */
+static int version_of(const char *text, size_t size, struct error *err)
+{
+	struct toml_statement statement;
+	struct toml_path key;
+	size_t length;
+	int r;
+
+	toml_path_set(&key, "version", NULL);
+	r = toml_find(text, size, &key, &statement, err);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	length = statement.value_end - statement.value;
+	if (length == 1 && text[statement.value] >= '1' && text[statement.value] <= '3')
+		return text[statement.value] - '0';
+	return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+		"line %u: version %.*s of the file is not known here, only 1 to 3", statement.line,
+		length < 20 ? (int)length : 20, text + statement.value);
+}
+
+/* 1: something in the text stands at or below the path. */
+static int has_within(
+	const char *text, size_t size, const struct toml_path *path, struct error *err)
+{
+	struct toml_statement statement;
+	struct toml_scan scan;
+	int r = toml_scan_begin(&scan, text, size, err);
+
+	if (r < 0)
+		return r;
+	while ((r = toml_scan_next(&scan, &statement, err)) > 0)
+		if (statement.kind != TOML_COMMENT && toml_path_is_within(&statement.path, path))
+			return 1;
+	return r;
+}
+
+static int value_is(const char *text, size_t size, const struct toml_path *path, const char *value,
+	bool if_missing, struct error *err)
+{
+	struct toml_statement statement;
+	int r = toml_find(text, size, path, &statement, err);
+
+	if (r <= 0)
+		return r < 0 ? r : if_missing;
+	size = statement.value_end - statement.value;
+	return size == strlen(value) && !memcmp(text + statement.value, value, size);
+}
+
+struct facts {
+	int version;
+	int runc_is_needed; /* it is the default, and would no longer be there */
+	int systemd_cgroup; /* runc's, which ours has to have, too */
+};
+
+static int find_facts(const char *text, size_t size, struct facts *ret_facts, struct error *err)
+{
+	struct toml_path path;
+	struct facts facts = {.version = version_of(text, size, err)};
+	size_t version = (size_t)facts.version;
+	int has_runc;
+
+	if (facts.version < 0)
+		return facts.version;
+	plugin_path(&path, version, "runtimes", "runc", NULL, NULL);
+	has_runc = has_within(text, size, &path, err);
+	if (has_runc < 0)
+		return has_runc;
+	plugin_path(&path, version, "default_runtime_name", NULL, NULL, NULL);
+	facts.runc_is_needed = has_runc ? 0 : value_is(text, size, &path, "\"runc\"", true, err);
+	plugin_path(&path, version, "runtimes", "runc", "options", "SystemdCgroup");
+	facts.systemd_cgroup = value_is(text, size, &path, "true", false, err);
+	if (facts.runc_is_needed < 0 || facts.systemd_cgroup < 0)
+		return -EINVAL;
+	*ret_facts = facts;
+	return 0;
+}
+
+static char *section_body(const struct facts *facts, const char *runtime)
+{
+	_cleanup_free_ char *quoted = toml_quote(runtime);
+	char table[120], *text = NULL;
+	size_t size;
+	FILE *out = quoted ? open_memstream(&text, &size) : NULL;
+
+	if (!out)
+		return NULL;
+	snprintf(table, sizeof(table), "plugins.\"%s\".containerd.runtimes",
+		plugins[facts->version]);
+	if (facts->runc_is_needed)
+		fprintf(out, "[%s.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n", table);
+	fprintf(out,
+		"[%s.git-overlayfs]\n"
+		"  runtime_type = \"io.containerd.runc.v2\"\n"
+		"  pod_annotations = [\"org.git-overlayfs.*\"]\n"
+		"[%s.git-overlayfs.options]\n"
+		"  BinaryName = %s\n",
+		table, table, quoted);
+	if (facts->systemd_cgroup)
+		fputs("  SystemdCgroup = true\n", out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int put_facts(const struct configure_plan *plan, const struct facts *facts, const char *text,
+	size_t size, char **ret_text, size_t *ret_size, struct error *err)
+{
+	_cleanup_free_ char *body = section_body(facts, plan->request->runtime);
+	struct toml_path owned;
+	struct toml_section section = {
+		.body = body, .owned = &owned, .owned_count = 1, .engine = plan->engine->name};
+
+	if (!body)
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"the path of the runtime cannot be written");
+	plugin_path(&owned, (size_t)facts->version, "runtimes", "git-overlayfs", NULL, NULL);
+	return toml_section_put(&section, text, size, ret_text, ret_size, err);
+}
+
+static int put(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,
+	size_t *ret_size, struct error *err)
+{
+	static const char fresh[] = "version = 2\n";
+	_cleanup_free_ char *base = NULL;
+	struct facts facts;
+	int r;
+
+	if (!text) {
+		text = fresh;
+		size = sizeof(fresh) - 1;
+	}
+	/* What our section says of runc does not count. */
+	r = toml_section_take(text, size, &base, &size, err);
+	if (r == 0)
+		r = find_facts(base, size, &facts, err);
+	return r == 0 ? put_facts(plan, &facts, base, size, ret_text, ret_size, err) : r;
+}
+
+static int take(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,
+	size_t *ret_size, struct error *err)
+{
+	return toml_section_take(text, size, ret_text, ret_size, err);
+}
+
+static const struct edit edit = {put, take};
+
+/* --- which file --- */
+
+static int add_import(void *ctx, const char *pattern)
+{
+	struct imports *imports = ctx;
+	char path[PATH_MAX];
+
+	if (imports->count == IMPORTS_MAX)
+		return -E2BIG;
+	/* Relative to the file that names it. */
+	if (*pattern == '/')
+		snprintf(path, sizeof(path), "%s", pattern);
+	else
+		snprintf(path, sizeof(path), "%.*s%.3000s",
+			(int)(strrchr(imports->main, '/') - imports->main) + 1, imports->main,
+			pattern);
+	imports->patterns[imports->count] = strdup(path);
+	return imports->patterns[imports->count++] ? 0 : -ENOMEM;
+}
+
+/* Whether the text has a section of the plugin, under any of its names. */
+static int names_plugin(const char *text, size_t size, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 1; r == 0 && i < sizeof(plugins) / sizeof(plugins[0]); i++) {
+		struct toml_path path;
+
+		toml_path_set(&path, "plugins", plugins[i], NULL);
+		r = has_within(text, size, &path, err);
+	}
+	return r;
+}
+
+/* Removing looks for the section, putting for the plugin's tables. */
+static int look_at_text(
+	struct imports *imports, const char *path, const char *text, size_t size, struct error *err)
+{
+	int r = toml_section_exists(text, size, err);
+
+	if (r > 0 && imports->plan->request->remove)
+		r = plan_edit(imports->plan, path, &edit, err);
+	else if (r >= 0)
+		r = names_plugin(text, size, err);
+	else
+		return error_prefix(err, "%s", path);
+	if (r > 0)
+		snprintf(imports->holder, sizeof(imports->holder), "%s", path);
+	return r < 0 ? r : 0;
+}
+
+static int look_at_import(void *ctx, const char *path, struct error *err)
+{
+	struct imports *imports = ctx;
+	struct place place;
+	int r;
+
+	if (fnmatch(imports->pattern, path, FNM_PATHNAME) != 0)
+		return 0;
+	r = place_open(imports->plan->root_fd, path, &place, err);
+	if (r == 0 && place.exists && strncmp(place.text, OWN_HEADER, sizeof(OWN_HEADER) - 1) != 0)
+		r = look_at_text(imports, path, place.text, place.size, err);
+	place_release(&place);
+	return r;
+}
+
+/* A pattern imports a directory when it takes every .toml in it. */
+static void note_directory(struct imports *imports, const char *pattern)
+{
+	const char *name = strrchr(pattern, '/');
+	int n = (int)(name - pattern);
+
+	if (*imports->own || strcspn(pattern, "*?[") < (size_t)n ||
+		fnmatch(name + 1, OWN_NAME, 0) != 0 || !strcmp(name + 1, OWN_NAME))
+		return;
+	snprintf(imports->own, sizeof(imports->own), "%.*s/" OWN_NAME, n, pattern);
+}
+
+static int read_imports(struct imports *imports, const char *text, size_t size, struct error *err)
+{
+	struct toml_statement statement;
+	struct toml_path key;
+	int r;
+
+	toml_path_set(&key, "imports", NULL);
+	r = toml_find(text, size, &key, &statement, err);
+	if (r > 0 && toml_each_string(text + statement.value, statement.value_end - statement.value,
+			     add_import, imports, NULL) < 0)
+		r = error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"line %u: imports is no list of files", statement.line);
+	if (r < 0)
+		return error_prefix(err, "%s", imports->main);
+	for (size_t i = 0; r >= 0 && i < imports->count; i++) {
+		char dir[PATH_MAX];
+
+		snprintf(dir, sizeof(dir), "%s", imports->patterns[i]);
+		*strrchr(dir, '/') = '\0';
+		note_directory(imports, imports->patterns[i]);
+		imports->pattern = imports->patterns[i];
+		r = place_each(
+			imports->plan->root_fd, *dir ? dir : "/", look_at_import, imports, err);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* A file of our own is of the version of the one that imports it. */
+static int plan_drop_in(struct imports *imports, int version, struct error *err)
+{
+	struct configure_plan *plan = imports->plan;
+	struct facts facts = {.version = version, .runc_is_needed = 1};
+	_cleanup_free_ char *body = NULL, *text = NULL;
+
+	if (plan->request->remove)
+		return plan_own_file(plan, imports->own, NULL, err);
+	body = section_body(&facts, plan->request->runtime);
+	if (!body ||
+		asprintf(&text, OWN_HEADER " %s; what is changed here is lost.\nversion = %d\n%s",
+			plan->engine->name, version, body) < 0)
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"the path of the runtime cannot be written");
+	return plan_own_file(plan, imports->own, text, err);
+}
+
+static int choose(struct imports *imports, const struct place *main_file, struct error *err)
+{
+	struct configure_plan *plan = imports->plan;
+	int version = VERSION_NEW, r = 0;
+
+	if (main_file->exists) {
+		r = look_at_text(imports, imports->main, main_file->text, main_file->size, err);
+		if (r == 0)
+			r = read_imports(imports, main_file->text, main_file->size, err);
+		if (r == 0)
+			version = r = version_of(main_file->text, main_file->size, err);
+		if (version < 0)
+			error_prefix(err, "%s", imports->main);
+	}
+	if (r < 0)
+		return r;
+	if (*imports->own) {
+		r = plan->request->remove ? plan_has_own_file(plan, imports->own, err) : 1;
+		if (r > 0 && (plan->request->remove || (!*imports->holder && version > 1)))
+			return plan_drop_in(imports, version, err);
+	}
+	if (r < 0 || plan->request->remove)
+		return r < 0 ? r : 0;
+	return plan_edit(plan, *imports->holder ? imports->holder : imports->main, &edit, err);
+}
+
+static int plan_containerd(struct configure_plan *plan, struct error *err)
+{
+	_cleanup_(imports_release) struct imports imports = {.plan = plan};
+	struct place main_file;
+	int r;
+
+	plan_config_path(plan, "containerd/config.toml", imports.main, sizeof(imports.main));
+	plan_note_missing(plan, plan->request->runtime);
+	r = place_open(plan->root_fd, imports.main, &main_file, err);
+	if (r == 0)
+		r = choose(&imports, &main_file, err);
+	place_release(&main_file);
+	return r;
+}
+
+/* --- the check --- */
+
+static bool cri_is_disabled(const char *dump)
+{
+	const char *line = strstr(dump, "disabled_plugins = [");
+
+	return line && memmem(line, strcspn(line, "\n"), "cri", 3);
+}
+
+static int check_dump(struct configure_plan *plan, const char *dump, struct error *err)
+{
+	if (!plan->request->remove && cri_is_disabled(dump))
+		plan_note(plan, "disabled_plugins turns CRI off, and with it this runtime");
+	else if (!plan->request->remove && !strstr(dump, "runtimes.git-overlayfs"))
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"containerd does not take the runtime, so nothing was changed: see "
+			"containerd config dump");
+	snprintf(plan->check, sizeof(plan->check), "containerd config dump passed");
+	return 0;
+}
+
+static int check_containerd(struct configure_plan *plan, struct error *err)
+{
+	char path[PATH_MAX], outside[PATH_MAX + 32];
+	const char *const words[] = {"containerd", "--config", outside, "config", "dump", NULL};
+	_cleanup_free_ char *text = NULL;
+	struct toml_path imports;
+	struct place main_file;
+	int r;
+
+	plan_config_path(plan, "containerd/config.toml", path, sizeof(path));
+	toml_path_set(&imports, "imports", NULL);
+	r = place_open(plan->root_fd, path, &main_file, err);
+	if (r == 0 && main_file.exists) {
+		plan_path_outside(plan, &main_file, outside, sizeof(outside));
+		if (strcmp(plan->request->root, "/") != 0 &&
+			has_within(main_file.text, main_file.size, &imports, NULL) > 0) {
+			snprintf(plan->check, sizeof(plan->check),
+				"none, with --root, imports would be those of this system");
+			r = 1;
+		} else {
+			r = plan_ask(plan, words, &text, err);
+		}
+	}
+	place_release(&main_file);
+	return r == 0 && text ? check_dump(plan, text, err) : r < 0 ? r : 0;
+}
+
+const struct engine engine_containerd = {
+	.name = "containerd",
+	.plan = plan_containerd,
+	.check = check_containerd,
+	.restart = "systemctl restart containerd",
+	.restart_rootless = "systemctl --user restart containerd",
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* docker knows no hooks: a runtime of its own, in daemon.json. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <git-overlayfs/json.h>
+
+#include "util/cleanup.h"
+
+static const char *const keys[] = {"runtimes", "git-overlayfs", "path"};
+
+/* 1: it is there as it should be; 0: it is not; -EEXIST: another one is. */
+static int look(const struct configure_plan *plan, const char *text, size_t size, struct error *err)
+{
+	size_t skip = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	const struct json *runtime;
+	const char *path;
+	struct json *json;
+	int r = json_parse(text + skip, size - skip, &json, err);
+
+	if (r < 0)
+		return r;
+	runtime = json_member(json_member(json, keys[0]), keys[1]);
+	path = json_member_string(runtime, keys[2]);
+	if (!runtime)
+		r = 0;
+	else if (path && !strcmp(path, plan->request->runtime))
+		r = 1;
+	else
+		r = error_set(err, EEXIST, EXIT_STATUS_FAILED,
+			"it has a runtime git-overlayfs already, with %s%.300s; take that away first",
+			path ? "the path " : "no path", path ? path : "");
+	json_free(json);
+	return r;
+}
+
+static int quote(const char *string, char **ret_text, struct error *err)
+{
+	struct json_writer *writer;
+	size_t size;
+	int r = json_writer_new(false, &writer);
+
+	if (r == 0) {
+		json_write_string(writer, string);
+		r = json_writer_finish(writer, ret_text, &size);
+	}
+	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "daemon.json") : 0;
+}
+
+static int put(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,
+	size_t *ret_size, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	/* docker takes a file without anything in it for an empty object. */
+	if (!text || strspn(text, " \t\r\n") == size) {
+		text = "{}\n";
+		size = 3;
+	}
+	r = look(plan, text, size, err);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		*ret_text = strndup(text, size);
+		*ret_size = size;
+		return *ret_text ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	}
+	r = quote(plan->request->runtime, &path, err);
+	if (r < 0)
+		return r;
+	return json_splice_set(text, size, keys, 3, path, ret_text, ret_size, err);
+}
+
+static int take(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,
+	size_t *ret_size, struct error *err)
+{
+	int r = 0;
+
+	if (strspn(text, " \t\r\n") != size)
+		r = json_splice_remove(text, size, keys, 2, ret_text, ret_size, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	*ret_text = strndup(text, size);
+	*ret_size = size;
+	return *ret_text ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+}
+
+static int plan_docker(struct configure_plan *plan, struct error *err)
+{
+	static const struct edit edit = {put, take};
+	char path[PATH_MAX];
+
+	plan_config_path(plan, "docker/daemon.json", path, sizeof(path));
+	plan_note_missing(plan, plan->request->runtime);
+	return plan_edit(plan, path, &edit, err);
+}
+
+static int check_docker(struct configure_plan *plan, struct error *err)
+{
+	char path[PATH_MAX + 32];
+	const char *const words[] = {"dockerd", "--validate", "--config-file", path, NULL};
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (!plan->changes[0].place.exists)
+		return 0;
+	plan_path_outside(plan, &plan->changes[0].place, path, sizeof(path));
+	r = plan_ask(plan, words, &text, err);
+	if (r == 0)
+		snprintf(plan->check, sizeof(plan->check), "dockerd --validate passed");
+	if (r == -ENOTSUP) {
+		snprintf(plan->check, sizeof(plan->check),
+			"none, this dockerd has no --validate (23.0 has)");
+		r = 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+const struct engine engine_docker = {
+	.name = "docker",
+	.plan = plan_docker,
+	.check = check_docker,
+	.restart = "systemctl reload docker",
+	.restart_rootless = "systemctl --user reload docker",
+};
