@@ -184,7 +184,7 @@ void job_init(struct job *job, const struct oci_wish *wish);
 int job_prepare(struct job *job, const struct job_context *context, struct error *err);
 int job_start(struct job *job, const struct job_context *context, struct error *err);
 int job_release_workspace(struct job *job, struct error *err); /* READY: it lives on its own */
-void job_undo(struct job *job);
+void job_undo(struct job *job, const struct error *why);
 void job_release(struct job *job);
 
 /* Clears away what a workspace of this container left; never waits, never fails. */

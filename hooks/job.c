@@ -11,6 +11,7 @@
 #include <git-overlayfs/mount.h>
 #include <git-overlayfs/supervisor.h>
 
+#include "host/control.h"
 #include "util/cleanup.h"
 
 void job_init(struct job *job, const struct oci_wish *wish)
@@ -193,8 +194,11 @@ int job_release_workspace(struct job *job, struct error *err)
 	return control_send_ready(job->control_fd, err);
 }
 
-void job_undo(struct job *job)
+void job_undo(struct job *job, const struct error *why)
 {
+	/* For the history: it sees that we go, and not why. */
+	if (job->control_fd >= 0)
+		control_send_failed(job->control_fd, why, NULL);
 	mounter_undo(&job->mounter);
 	/* The supervisor undoes what is its own when we vanish before READY. */
 	close_keep_errno(steal_fd(&job->control_fd));

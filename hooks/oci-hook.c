@@ -156,7 +156,7 @@ static int run_jobs(struct hook *hook, struct error *err)
 	/* The inner ones first. */
 	for (size_t i = hook->job_count; i > 0; i--) {
 		if (r < 0)
-			job_undo(&hook->jobs[i - 1]);
+			job_undo(&hook->jobs[i - 1], err);
 		job_release(&hook->jobs[i - 1]);
 	}
 	return r;

@@ -37,6 +37,13 @@ struct workspace {
 	int lock_fd;
 };
 
+enum workspace_state {
+	WORKSPACE_MOUNTING,
+	WORKSPACE_READY,
+	WORKSPACE_ENDING, /* nothing that uses it can count on it any more */
+};
+const char *workspace_state_name(enum workspace_state state);
+
 /* What list, umount and the janitor know of a workspace: workspace.json. */
 struct workspace_info {
 	char *id;
@@ -50,7 +57,8 @@ struct workspace_info {
 	pid_t daemon;
 	int64_t created;     /* seconds since the epoch */
 	unsigned connection; /* minor device number of the mount; 0: not known */
-	bool alive;	     /* its supervisor holds the lock; not stored */
+	enum workspace_state state;
+	bool alive; /* its supervisor holds the lock; not stored */
 };
 
 /*
@@ -69,6 +77,8 @@ int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct erro
 int workspace_store(
 	const struct workspace *ws, const struct workspace_info *info, struct error *err);
 
+/* Removes the state directory with all that is in it. */
+int workspace_remove_upper(struct workspace *ws, struct error *err);
 /* Removes the record and, unless `keep_upper`, the state directory with all that is in it. */
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err);
 void workspace_release(struct workspace *ws); /* closes, removes nothing; idempotent */

@@ -72,6 +72,7 @@ static void write_json(struct json_writer *writer, const struct workspace_info *
 	write_member(writer, "id", info->id);
 	json_write_key(writer, "alive");
 	json_write_bool(writer, info->alive);
+	write_member(writer, "state", info->alive ? workspace_state_name(info->state) : "dead");
 	write_member(writer, "mountpoint", info->mountpoint);
 	write_member(writer, "source", info->source);
 	write_member(writer, "commit", info->commit);

@@ -31,8 +31,8 @@ extern const struct command *const commands[];
 const struct command *command_find(const char *name);
 
 extern const struct command command_mount, command_umount, command_list, command_stats,
-	command_policy, command_doctor, command_gc, command_configure, command_completion,
-	command_supervise;
+	command_events, command_policy, command_doctor, command_gc, command_configure,
+	command_completion, command_supervise;
 
 /*
  * Reads the options of a command (argv[0] is its name). `handle` gets each with its value;

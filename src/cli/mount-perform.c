@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <git-overlayfs/supervisor.h>
 
 #include "describe.h"
+#include "host/control.h"
 #include "host/mountinfo.h"
 #include "mount-internal.h"
 #include "util/cleanup.h"
@@ -22,6 +24,8 @@
 #define OPENED_TIMEOUT_MS 30000
 #define READY_TIMEOUT_MS  10000
 #define UNDO_TIMEOUT_MS	  10000
+/* What the supervisor has left to do then takes it no millisecond. */
+#define RECORDED_TIMEOUT_MS 2000
 
 /* What may interrupt us. */
 static void fill_signals(sigset_t *set)
@@ -245,6 +249,15 @@ static int begin(struct request *request, struct error *err)
 	return r;
 }
 
+/* Its end of the socket goes when the record says that the workspace is ready. */
+static void wait_recorded(int control_fd)
+{
+	struct pollfd poller = {.fd = control_fd, .events = POLLIN};
+
+	while (poll(&poller, 1, RECORDED_TIMEOUT_MS) < 0 && errno == EINTR)
+		;
+}
+
 static int bring_up(struct request *request, struct error *err)
 {
 	_cleanup_close_ int mount_fd = -1;
@@ -264,7 +277,11 @@ static int bring_up(struct request *request, struct error *err)
 	r = mount_wait_ready(mount_fd, READY_TIMEOUT_MS, err);
 	if (r == 0)
 		r = store_connection(request, &opened, mount_fd, err);
-	return r == 0 ? control_send_ready(request->control_fd, err) : r;
+	if (r == 0)
+		r = control_send_ready(request->control_fd, err);
+	if (r == 0)
+		wait_recorded(request->control_fd);
+	return r;
 }
 
 /* --- the foreground --- */
@@ -307,6 +324,9 @@ int mount_perform(struct mount_arguments *arguments, struct error *err)
 		return EXIT_STATUS_OK;
 	if (r == 0) {
 		r = bring_up(&request, err);
+		/* The supervisor is told why, for the history. */
+		if (r < 0 && request.control_fd >= 0)
+			control_send_failed(request.control_fd, err, NULL);
 		if (r < 0)
 			undo(&request);
 	}

@@ -18,6 +18,17 @@
 
 #define INFO_SIZE_MAX 65536
 
+static const char *const states[] = {
+	[WORKSPACE_MOUNTING] = "mounting",
+	[WORKSPACE_READY] = "ready",
+	[WORKSPACE_ENDING] = "ending",
+};
+
+const char *workspace_state_name(enum workspace_state state)
+{
+	return states[state];
+}
+
 static void closejson(struct json **json)
 {
 	json_free(*json);
@@ -44,6 +55,7 @@ static int info_to_text(const struct workspace_info *info, char **ret_text, size
 		{"commit", info->commit},
 		{"upper", info->upper},
 		{"container", info->container},
+		{"state", states[info->state]},
 	};
 	struct json_writer *writer;
 	int r = json_writer_new(true, &writer);
@@ -162,6 +174,17 @@ static pid_t take_pid(const struct json *json, const char *key)
 	return value > 1 && value <= INT_MAX ? (pid_t)value : 0;
 }
 
+/* A record of an older version says nothing of it, and had its mount when it had a daemon. */
+static enum workspace_state take_state(const struct json *json, pid_t daemon)
+{
+	const char *value = json_member_string(json, "state");
+
+	for (size_t i = 0; value && i < sizeof(states) / sizeof(states[0]); i++)
+		if (!strcmp(value, states[i]))
+			return (enum workspace_state)i;
+	return daemon > 0 ? WORKSPACE_READY : WORKSPACE_MOUNTING;
+}
+
 int workspace_info_read(
 	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err)
 {
@@ -188,6 +211,7 @@ int workspace_info_read(
 	info.daemon = take_pid(json, "daemon");
 	info.created = take_integer(json, "created");
 	info.connection = (unsigned)take_integer(json, "connection");
+	info.state = take_state(json, info.daemon);
 	if (!info.id || take_string(json, "mountpoint", &info.mountpoint) < 0 ||
 		take_string(json, "source", &info.source) < 0 ||
 		take_string(json, "commit", &info.commit) < 0 ||

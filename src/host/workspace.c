@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <git-overlayfs/workspace-events.h>
+
 #include "util/cleanup.h"
 
 static int failed(struct error *err, int r, const char *what, const char *id)
@@ -114,8 +116,17 @@ bool workspace_state_is_kept(int base_fd, const char *id)
 	return faccessat(base_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What a dead workspace of this id left, an upper that was to be kept aside. */
-static int clear_dead(struct workspace *ws, struct error *err)
+/* Nobody else was left to say so. */
+static void note_dead(const struct workspace_info *info)
+{
+	const char *upper = info->keep ? "kept" : "discarded";
+
+	workspace_event_append(WORKSPACE_EVENT_ENDED, info,
+		"its supervisor had died, and what was left is cleared away",
+		*info->upper ? upper : "none");
+}
+
+static int clear_files(struct workspace *ws, struct error *err)
 {
 	_cleanup_close_ int base_fd = -1;
 	int r;
@@ -130,6 +141,18 @@ static int clear_dead(struct workspace *ws, struct error *err)
 	r = tree_remove(base_fd, ws->id);
 	free(steal_ptr(&ws->state_dir));
 	return r < 0 ? failed(err, r, "cannot clear what a dead one left", ws->id) : 0;
+}
+
+/* What a dead workspace of this id left, an upper that was to be kept aside. */
+static int clear_dead(struct workspace *ws, struct error *err)
+{
+	_cleanup_(workspace_info_release) struct workspace_info info = {0};
+	bool was_there = workspace_info_read(ws->run_fd, ws->id, &info, NULL) == 0;
+	int r = clear_files(ws, err);
+
+	if (r == 0 && was_there)
+		note_dead(&info);
+	return r;
 }
 
 int workspace_create(const char *id, struct workspace *ret_ws, struct error *err)
@@ -209,10 +232,33 @@ static bool is_current(const struct workspace *ws, int base_fd)
 	       mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
 }
 
+static int remove_upper(struct workspace *ws, struct error *err)
+{
+	_cleanup_close_ int state_fd = -1;
+	int r = find_state(ws, false, &state_fd, NULL);
+
+	if (r == 0)
+		r = tree_remove(state_fd, ws->id);
+	if (r < 0 && r != -ENOENT)
+		return failed(err, r, "cannot remove the upper directory", ws->id);
+	return 0;
+}
+
+int workspace_remove_upper(struct workspace *ws, struct error *err)
+{
+	_cleanup_free_ char *base = NULL;
+	_cleanup_close_ int base_fd = -1;
+	int r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err);
+
+	if (r < 0)
+		return r;
+	return is_current(ws, base_fd) ? remove_upper(ws, err) : 0;
+}
+
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 {
 	_cleanup_free_ char *base = NULL;
-	_cleanup_close_ int base_fd = -1, state_fd = -1;
+	_cleanup_close_ int base_fd = -1;
 	int r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err), r2;
 
 	if (r < 0)
@@ -220,14 +266,10 @@ int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 	/* Requester and supervisor both remove; meanwhile the id may be another's. */
 	if (!is_current(ws, base_fd))
 		return 0;
-	r = find_state(ws, false, &state_fd, NULL);
-	if (r == 0 && !keep_upper)
-		r = tree_remove(state_fd, ws->id);
-	if (r < 0 && r != -ENOENT)
-		failed(err, r, "cannot remove the upper directory", ws->id);
+	r = keep_upper ? 0 : remove_upper(ws, err);
 	/* The record goes last: as long as it is there, somebody can find the rest. */
 	r2 = tree_remove(base_fd, ws->id);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0)
 		return r;
 	return r2 < 0 ? failed(err, r2, "cannot remove the record", ws->id) : 0;
 }

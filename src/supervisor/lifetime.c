@@ -126,6 +126,8 @@ void lifetime_detach(const struct supervisor_request *request)
 		sigaction(signal, &act, NULL);
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &act, NULL);
+	/* A limit of the size of files is an error of a write, not our death. */
+	sigaction(SIGXFSZ, &act, NULL);
 	/* So that nobody's directory is held, and no container's. Paths are absolute by now. */
 	if (chdir("/") < 0)
 		log_debug("chdir: %s", error_name(errno));
@@ -172,16 +174,66 @@ void lifetime_unmount(const char *mountpoint, unsigned minor)
 		log_warning("%s", err.text);
 }
 
-void lifetime_clean(struct supervisor_request *request)
+static void store_state(struct supervisor_request *request, enum workspace_state state)
 {
-	const char *mountpoint = request->info->mountpoint;
+	struct error err = {0};
+
+	request->info->state = state;
+	if (workspace_store(request->workspace, request->info, &err) < 0)
+		log_warning("%s", err.text);
+}
+
+void lifetime_begin(struct supervisor_request *request)
+{
+	request->info->supervisor = getpid();
+	workspace_event_append(WORKSPACE_EVENT_MOUNTING, request->info, NULL, NULL);
+}
+
+void lifetime_ready(struct supervisor_request *request, unsigned mount_minor)
+{
+	/* The requester wrote it, too, into a record that this one replaces. */
+	if (mount_minor)
+		request->info->connection = mount_minor;
+	store_state(request, WORKSPACE_READY);
+	workspace_event_append(WORKSPACE_EVENT_READY, request->info, NULL, NULL);
+}
+
+void lifetime_ending(
+	struct supervisor_request *request, enum workspace_event event, const char *reason)
+{
+	store_state(request, WORKSPACE_ENDING);
+	workspace_event_append(event, request->info, reason, NULL);
+}
+
+/* What becomes of the upper: the word for the history. */
+static const char *clean_upper(struct supervisor_request *request)
+{
+	struct error err = {0};
+
+	if (!request->info->upper || !*request->info->upper)
+		return "none";
+	if (request->info->keep)
+		return "kept";
+	if (workspace_remove_upper(request->workspace, &err) == 0)
+		return "discarded";
+	log_error("%s", err.text);
+	return "left";
+}
+
+void lifetime_clean(
+	struct supervisor_request *request, enum workspace_event event, const char *reason)
+{
+	const char *mountpoint = request->info->mountpoint, *upper;
 	struct error err = {0};
 
 	/* Only a mount whose server has gone: meanwhile another one may stand there. */
 	if (request->unmount && *mountpoint && mountinfo_is_dead(mountpoint) &&
 		mount_unmount(mountpoint, true, &err) < 0)
 		log_warning("%s", err.text);
-	if (workspace_remove(request->workspace, request->info->keep, &err) < 0)
+	upper = clean_upper(request);
+	/* Before the record goes: who sees it go finds the end in the history. */
+	workspace_event_append(event, request->info, reason, upper);
+	if (workspace_remove(request->workspace, true, &err) < 0)
 		log_error("%s", err.text);
 	workspace_release(request->workspace);
 }

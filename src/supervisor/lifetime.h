@@ -3,6 +3,7 @@
 #pragma once
 
 #include <git-overlayfs/supervisor.h>
+#include <git-overlayfs/workspace-events.h>
 
 /* A session of its own, no terminal, no descriptor of the requester's but those it needs. */
 void lifetime_detach(const struct supervisor_request *request);
@@ -18,5 +19,16 @@ void lifetime_unmount(const char *mountpoint, unsigned minor);
 /* 0 when there is none. */
 unsigned lifetime_find_mount(const char *mountpoint);
 
-/* After the daemon's end: the mount, the upper unless it is kept, the record. */
-void lifetime_clean(struct supervisor_request *request);
+/* What has become of the workspace, in its record and in the history. Neither can stop it. */
+void lifetime_begin(struct supervisor_request *request);
+void lifetime_ready(struct supervisor_request *request, unsigned mount_minor);
+/* `event`: that it is to end, or that its daemon has died. */
+void lifetime_ending(
+	struct supervisor_request *request, enum workspace_event event, const char *reason);
+
+/*
+ * After the daemon's end: the mount, the upper unless it is kept, the record. `event`: that the
+ * workspace has ended, or was never ready.
+ */
+void lifetime_clean(
+	struct supervisor_request *request, enum workspace_event event, const char *reason);

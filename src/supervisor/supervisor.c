@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -56,6 +57,8 @@ struct supervisor {
 	bool daemon_has_ended;
 	int daemon_status;
 	unsigned mount_minor; /* of the mount, where it is ours to unmount; 0: none */
+	bool was_ready;
+	char reason[sizeof(((struct error *)NULL)->text)]; /* of the end: the first one counts */
 };
 
 static void close_fd(int *fd)
@@ -63,9 +66,24 @@ static void close_fd(int *fd)
 	close_keep_errno(steal_fd(fd));
 }
 
+static void note_reason(struct supervisor *s, const char *reason)
+{
+	if (!*s->reason)
+		snprintf(s->reason, sizeof(s->reason), "%s", reason);
+}
+
+/* A live workspace is on its way out from here on. */
+static void note_end(struct supervisor *s, enum workspace_event event, const char *reason)
+{
+	note_reason(s, reason);
+	if (s->phase == PHASE_LIVE)
+		lifetime_ending(s->request, event, reason);
+}
+
 /* Until READY somebody waits for the outcome. */
 static void report_failure(struct supervisor *s, const struct error *err)
 {
+	note_reason(s, err->text);
 	if (s->phase == PHASE_STARTING && s->control_fd >= 0 &&
 		control_send_failed(s->control_fd, err, NULL) == 0)
 		return;
@@ -78,10 +96,11 @@ static void signal_daemon(const struct supervisor *s, int number)
 	pidfd_send_signal(s->daemon_pidfd, number, NULL, 0);
 }
 
-static void begin_end(struct supervisor *s, int grace_ms)
+static void begin_end(struct supervisor *s, int grace_ms, const char *reason)
 {
 	if (s->phase >= PHASE_ENDING)
 		return;
+	note_end(s, WORKSPACE_EVENT_ENDING, reason);
 	s->phase = PHASE_ENDING;
 	s->deadline = clock_now_ms() + grace_ms;
 }
@@ -108,6 +127,7 @@ static void cut_off(struct supervisor *s, const char *why)
 		"the daemon sent what it may not and was killed: %s", why);
 	/* The requester may be past listening, and this is for who looks after the machine. */
 	log_error("%s", err.text);
+	note_end(s, WORKSPACE_EVENT_DAEMON_DIED, err.text);
 	if (s->phase == PHASE_STARTING && s->control_fd >= 0)
 		control_send_failed(s->control_fd, &err, NULL);
 	close_fd(&s->daemon_fd);
@@ -170,6 +190,21 @@ static void on_daemon_message(struct supervisor *s)
 	}
 }
 
+static void go_live(struct supervisor *s)
+{
+	s->phase = PHASE_LIVE;
+	s->was_ready = true;
+	if (s->request->unmount)
+		s->mount_minor = lifetime_find_mount(s->request->info->mountpoint);
+	lifetime_ready(s->request, s->mount_minor);
+	/* The requester may wait for this: the record and the history are complete. */
+	close_fd(&s->control_fd);
+	/* Nothing more is due from the daemon but its end. */
+	close_fd(&s->daemon_fd);
+	/* What is left to do is to wait. */
+	pages_release();
+}
+
 static void on_requester_message(struct supervisor *s)
 {
 	struct control_event event = {.fuse_fd = -1};
@@ -187,16 +222,13 @@ static void on_requester_message(struct supervisor *s)
 		if (r == 0)
 			return;
 	} else if (r == 0 && event.type == CONTROL_READY) {
-		s->phase = PHASE_LIVE;
-		if (s->request->unmount)
-			s->mount_minor = lifetime_find_mount(s->request->info->mountpoint);
-		/* What is left to do is to wait. */
-		pages_release();
-		close_fd(&s->control_fd);
-		/* Nothing more is due from the daemon but its end. */
-		close_fd(&s->daemon_fd);
+		go_live(s);
 		return;
 	}
+	/* The requester says why it gives up, or has ended itself. */
+	note_reason(s, r == 0 && event.type == CONTROL_FAILED
+			       ? event.failure.text
+			       : "its requester ended before it was ready");
 	close_fd(&s->control_fd);
 	give_up(s);
 }
@@ -204,18 +236,22 @@ static void on_requester_message(struct supervisor *s)
 static void on_signal(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
+	char reason[64];
 
 	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
 		info.ssi_signo == SIGCHLD)
 		return;
 	log_info("signal %u, ending", info.ssi_signo);
+	snprintf(reason, sizeof(reason), "its supervisor got signal %u (%s)", info.ssi_signo,
+		sigabbrev_np((int)info.ssi_signo));
 	if (s->phase == PHASE_STARTING) {
+		note_reason(s, reason);
 		give_up(s);
 		return;
 	}
 	if (s->request->unmount)
 		lifetime_unmount(s->request->info->mountpoint, s->mount_minor);
-	begin_end(s, GRACE_MS);
+	begin_end(s, GRACE_MS, reason);
 }
 
 static void on_daemon_end(struct supervisor *s)
@@ -239,17 +275,27 @@ static void on_daemon_end(struct supervisor *s)
 	else
 		error_set(&err, EIO, EXIT_STATUS_FAILED, "the daemon ended with status %d",
 			WEXITSTATUS(s->daemon_status));
+	if (s->phase == PHASE_LIVE && s->daemon_status == 0)
+		note_end(s, WORKSPACE_EVENT_ENDING,
+			s->request->unmount ? "unmounted"
+					    : "unmounted in its container, or with it");
+	else
+		note_end(s, WORKSPACE_EVENT_DAEMON_DIED, err.text);
 	if (s->phase == PHASE_STARTING || (s->phase == PHASE_LIVE && s->daemon_status != 0))
 		report_failure(s, &err);
 }
 
 static void on_init_end(struct supervisor *s)
 {
+	static const char reason[] = "its container has ended";
+
 	close_fd(&s->init_pidfd);
-	if (s->phase == PHASE_STARTING)
+	if (s->phase == PHASE_STARTING) {
+		note_reason(s, reason);
 		give_up(s);
-	else
-		begin_end(s, GRACE_MS);
+	} else {
+		begin_end(s, GRACE_MS, reason);
+	}
 }
 
 /* Without it the daemon goes on, and serves all data itself. */
@@ -502,6 +548,7 @@ int supervisor_run(struct supervisor_request *request)
 
 	upper_dirs_init(&s.upper);
 	lifetime_detach(request);
+	lifetime_begin(request);
 	r = start(&s, &err);
 	if (r == 0) {
 		lifetime_drop_rights(request);
@@ -514,7 +561,8 @@ int supervisor_run(struct supervisor_request *request)
 	broker_end(&s.broker);
 	/* Who saw the record go may unmount what the upper lies on. */
 	upper_dirs_release(&s.upper);
-	lifetime_clean(request);
+	lifetime_clean(
+		request, s.was_ready ? WORKSPACE_EVENT_ENDED : WORKSPACE_EVENT_FAILED, s.reason);
 	/* Only now: for the requester our end of the socket is the end of the undoing. */
 	close_fd(&s.control_fd);
 	return s.phase == PHASE_STARTING || (s.phase == PHASE_LIVE && s.daemon_status != 0)

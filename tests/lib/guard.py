@@ -73,7 +73,8 @@ def records():
 	found = set()
 	for directory in RECORDS:
 		try:
-			found |= {f"{directory}/{entry}" for entry in os.listdir(directory)}
+			# What begins with a dot is no record: the history of all of them.
+			found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if not entry.startswith(".")}
 		except OSError:
 			pass
 	return found
