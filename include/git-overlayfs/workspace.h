@@ -112,3 +112,29 @@ void workspace_unlock_mounts(int lock_fd);
 
 /* Waits until the supervisor has let go of the record: 0, or -ETIMEDOUT. */
 int workspace_wait_gone(const char *id, int timeout_ms);
+
+/*
+ * Waiting for what becomes of a workspace, without looking again and again: for its record
+ * (inotify) and for its supervisor (pidfd).
+ */
+struct workspace_watch {
+	char id[WORKSPACE_ID_MAX + 1];
+	int base_fd, run_fd, inotify_fd, pidfd;
+	pid_t supervisor; /* whose pidfd it is */
+};
+
+struct workspace_look {
+	bool gone;     /* the record was removed */
+	bool alive;    /* somebody holds its lock */
+	bool has_info; /* there is a workspace.json */
+	struct workspace_info info;
+};
+
+/* -ENOENT: no such record; err says so. */
+int workspace_watch_open(const char *id, struct workspace_watch *ret_watch, struct error *err);
+void workspace_watch_release(struct workspace_watch *watch); /* idempotent */
+/* What there is to see now. The caller releases ret_look->info. */
+int workspace_watch_look(
+	struct workspace_watch *watch, struct workspace_look *ret_look, struct error *err);
+/* Until something may have changed since the last look: 0, or -ETIMEDOUT. -1: for ever. */
+int workspace_watch_wait(struct workspace_watch *watch, int timeout_ms);

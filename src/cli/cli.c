@@ -14,8 +14,8 @@
 #define OPTIONS_MAX 32
 
 const struct command *const commands[] = {&command_mount, &command_umount, &command_list,
-	&command_stats, &command_events, &command_policy, &command_doctor, &command_gc,
-	&command_configure, &command_completion, &command_supervise, NULL};
+	&command_stats, &command_wait, &command_events, &command_policy, &command_doctor,
+	&command_gc, &command_configure, &command_completion, &command_supervise, NULL};
 
 const struct command *command_find(const char *name)
 {

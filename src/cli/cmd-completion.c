@@ -89,10 +89,10 @@ static void print_bash(void)
 	     "\t\t\treturn\n"
 	     "\t\tfi\n"
 	     "\t\tmapfile -t COMPREPLY < <(compgen -d -- \"$word\")\n"
-	     "\t\tif [ \"${COMP_WORDS[1]}\" = umount ]; then\n"
+	     "\t\tcase ${COMP_WORDS[1]} in umount|list|stats|wait)\n"
 	     "\t\t\tmapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -W "
-	     "\"$(git-overlayfs list 2>/dev/null | cut -f1)\" -- \"$word\")\n"
-	     "\t\tfi ;;\n"
+	     "\"$(git-overlayfs list 2>/dev/null | cut -f1)\" -- \"$word\") ;;\n"
+	     "\t\tesac ;;\n"
 	     "\tesac\n"
 	     "}\n"
 	     "complete -F _git_overlayfs git-overlayfs");

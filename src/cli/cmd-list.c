@@ -17,6 +17,7 @@
 
 struct listing {
 	bool json;
+	const char *name; /* NULL: all */
 	char *(*rows)[COLUMNS];
 	size_t count;
 	struct json_writer *writer;
@@ -102,6 +103,17 @@ static int on_workspace(void *ctx, const struct workspace_info *info)
 				 info->commit, info->mountpoint, info->source, info->container});
 }
 
+static int list_wanted(struct listing *listing, struct error *err)
+{
+	_cleanup_(workspace_info_release) struct workspace_info info = {0};
+	int r;
+
+	if (!listing->name)
+		return workspace_for_each(on_workspace, listing, err);
+	r = workspace_find(listing->name, &info, err);
+	return r < 0 ? r : on_workspace(listing, &info);
+}
+
 /* The last column needs no width. */
 static void print_table(const struct listing *listing)
 {
@@ -134,7 +146,7 @@ static int list_json(struct listing *listing, struct error *err)
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "list");
 	json_write_array_begin(listing->writer);
-	r = workspace_for_each(on_workspace, listing, err);
+	r = list_wanted(listing, err);
 	json_write_array_end(listing->writer);
 	r2 = json_writer_finish(listing->writer, &text, &size);
 	if (r == 0 && r2 < 0)
@@ -152,7 +164,7 @@ static int list_text(struct listing *listing, struct error *err)
 	int r = is_table ? add_row(listing, head) : 0;
 
 	if (r == 0)
-		r = workspace_for_each(on_workspace, listing, err);
+		r = list_wanted(listing, err);
 	if (r == -ENOMEM)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	if (r == 0 && is_table && listing->count > 1)
@@ -168,8 +180,11 @@ static int run_list(int argc, char **argv, struct error *err)
 	int first, r;
 
 	r = cli_parse(argc, argv, &command_list, take_option, &listing, &first, err);
+	if (r == 0 && argc - first > 1)
+		r = error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"list takes one MOUNTPOINT or ID, not '%s' as well", argv[first + 1]);
 	if (r == 0 && first < argc)
-		r = error_set(err, EINVAL, EXIT_STATUS_USAGE, "list takes no '%s'", argv[first]);
+		listing.name = argv[first];
 	if (r == 0)
 		r = listing.json ? list_json(&listing, err) : list_text(&listing, err);
 	return r < 0 ? err->status : EXIT_STATUS_OK;
@@ -177,7 +192,7 @@ static int run_list(int argc, char **argv, struct error *err)
 
 const struct command command_list = {
 	.name = "list",
-	.arguments = "",
+	.arguments = "[MOUNTPOINT|ID]",
 	.help = "show the workspaces, living and dead",
 	.options = list_options,
 	.run = run_list,

@@ -31,7 +31,7 @@ extern const struct command *const commands[];
 const struct command *command_find(const char *name);
 
 extern const struct command command_mount, command_umount, command_list, command_stats,
-	command_events, command_policy, command_doctor, command_gc, command_configure,
+	command_wait, command_events, command_policy, command_doctor, command_gc, command_configure,
 	command_completion, command_supervise;
 
 /*
