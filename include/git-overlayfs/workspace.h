@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <git-overlayfs/config.h>
 #include <git-overlayfs/error.h>
+#include <git-overlayfs/source.h>
 
 #define WORKSPACE_ID_MAX 128
 
@@ -44,6 +46,12 @@ enum workspace_state {
 };
 const char *workspace_state_name(enum workspace_state state);
 
+/*
+ * What was asked for, as it was parsed and resolved: the mountpoint, the layers by the
+ * directories that were opened, revisions as texts, and each option that is not at its default.
+ */
+struct workspace_request;
+
 /* What list, umount and the janitor know of a workspace: workspace.json. */
 struct workspace_info {
 	char *id;
@@ -58,7 +66,8 @@ struct workspace_info {
 	int64_t created;     /* seconds since the epoch */
 	unsigned connection; /* minor device number of the mount; 0: not known */
 	enum workspace_state state;
-	bool alive; /* its supervisor holds the lock; not stored */
+	struct workspace_request *request; /* NULL: not recorded; owned */
+	bool alive;			   /* its supervisor holds the lock; not stored */
 };
 
 /*
@@ -97,6 +106,9 @@ void workspace_info_release(struct workspace_info *info); /* idempotent */
 
 /* Opens a record that exists, without its lock: for umount and the janitor. */
 int workspace_open(const char *id, struct workspace *ret_ws, struct error *err);
+/* What is known of a record that is open. -ENOENT: nothing yet. */
+int workspace_read_info(
+	const struct workspace *ws, struct workspace_info *ret_info, struct error *err);
 /*
  * For a supervisor that was started by exec: takes over the record of its requester,
  * whose lock came along as the descriptor `lock_fd`, which the workspace then owns.
@@ -112,6 +124,14 @@ void workspace_unlock_mounts(int lock_fd);
 
 /* Waits until the supervisor has let go of the record: 0, or -ETIMEDOUT. */
 int workspace_wait_gone(const char *id, int timeout_ms);
+
+/* `sources` are those of config's layers, `mountpoint` is absolute. */
+int workspace_request_new(const struct workspace_config *config, const struct source *sources,
+	const char *mountpoint, struct workspace_request **ret_request, struct error *err);
+void workspace_request_free(struct workspace_request *request);
+/* Whether they differ; then *ret_text says in what: "revision is 'a' there, 'b' was asked for". */
+bool workspace_request_differs(const struct workspace_request *there,
+	const struct workspace_request *asked, char *ret_text, size_t size);
 
 /*
  * Waiting for what becomes of a workspace, without looking again and again: for its record

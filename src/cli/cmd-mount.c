@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,13 +12,13 @@
 
 #define LISTS_MAX 64
 
-enum { KEY_SECCOMP = 256, KEY_LOG };
+enum { KEY_SECCOMP = 256, KEY_LOG, KEY_ID };
 
 /* What the words of a command line say, before the configuration is made of it. */
 struct words {
 	const char *lists[LISTS_MAX]; /* of -o */
 	size_t list_count;
-	const char *seccomp;
+	const char *seccomp, *id;
 	const char *mount_namespace;
 	bool sloppy, read_write;
 	struct mount_arguments *arguments;
@@ -28,6 +28,7 @@ static const struct cli_option mount_options[] = {
 	{'o', "options", "OPTIONS", "a list of options, see below; may be repeated"},
 	{'f', "foreground", NULL, "stay in the foreground until the end, log to standard error"},
 	{'d', "debug", NULL, "trace every request; implies -f"},
+	{KEY_ID, "id", "ID", "the workspace's name: what is mounted already is not mounted again"},
 	{KEY_SECCOMP, "seccomp", "MODE", "what a forbidden system call does: kill, trap, log, off"},
 	{KEY_LOG, "log", "FILE", "append the log to FILE instead of syslog"},
 	{0},
@@ -79,6 +80,9 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 	case KEY_SECCOMP:
 		words->seccomp = value;
 		return 0;
+	case KEY_ID:
+		words->id = value;
+		return 0;
 	case KEY_LOG:
 		words->arguments->log = value;
 		return 0;
@@ -112,6 +116,25 @@ static int take_helper_option(void *ctx, int key, const char *value, struct erro
 	}
 }
 
+/* A word of the command line as an option of -o; it may hold what separates options. */
+static int add_option(
+	struct workspace_config *config, const char *name, const char *value, struct error *err)
+{
+	_cleanup_free_ char *list = malloc(strlen(name) + 2 * strlen(value) + 2);
+	char *p = list;
+
+	if (!list)
+		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	p = stpcpy(stpcpy(p, name), "=");
+	for (; *value; value++) {
+		if (*value == ',' || *value == '\\')
+			*p++ = '\\';
+		*p++ = *value;
+	}
+	*p = '\0';
+	return config_parse_options(config, list, CONFIG_ORIGIN_COMMAND, err);
+}
+
 /* `source` first: what options say of the topmost layer wins over it. "none" names none. */
 static int configure(
 	struct words *words, const char *source, enum config_origin origin, struct error *err)
@@ -123,12 +146,10 @@ static int configure(
 		r = config_add_git_layer(config, source, err);
 	for (size_t i = 0; r == 0 && i < words->list_count; i++)
 		r = config_parse_options(config, words->lists[i], origin, err);
-	if (r == 0 && words->seccomp) {
-		char list[64];
-
-		snprintf(list, sizeof(list), "seccomp=%s", words->seccomp);
-		r = config_parse_options(config, list, CONFIG_ORIGIN_COMMAND, err);
-	}
+	if (r == 0 && words->seccomp)
+		r = add_option(config, "seccomp", words->seccomp, err);
+	if (r == 0 && words->id)
+		r = add_option(config, "id", words->id, err);
 	return r;
 }
 

@@ -26,6 +26,8 @@
 #define UNDO_TIMEOUT_MS	  10000
 /* What the supervisor has left to do then takes it no millisecond. */
 #define RECORDED_TIMEOUT_MS 2000
+/* So often in turn another one may make the workspace of an id, and not come to an end. */
+#define JOIN_ATTEMPTS_MAX 100
 
 /* What may interrupt us. */
 static void fill_signals(sigset_t *set)
@@ -62,6 +64,7 @@ static int make_workspace(struct request *request, struct error *err)
 	const struct workspace_config *config = &request->arguments->config;
 	int r = workspace_create(config->id, &request->workspace, err);
 
+	request->lost_id = config->id && r == -EBUSY;
 	if (r < 0)
 		return r;
 	request->has_workspace = true;
@@ -74,6 +77,8 @@ static int make_workspace(struct request *request, struct error *err)
 	if (r == 0)
 		r = describe_workspace(
 			config, &request->workspace, request->target, "", &request->info, err);
+	if (r == 0)
+		request->info.request = steal_ptr(&request->asked);
 	return r;
 }
 
@@ -243,7 +248,7 @@ static int begin(struct request *request, struct error *err)
 	r = make_workspace(request, err);
 	if (r == 0)
 		r = start_supervisor(request, err);
-	if (r < 0)
+	if (r < 0 && !request->lost_id)
 		undo(request);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return r;
@@ -284,6 +289,53 @@ static int bring_up(struct request *request, struct error *err)
 	return r;
 }
 
+/*
+ * -EBUSY and request->lost_id: look again. What failed is undone, and the supervisor told why, for
+ * the history.
+ */
+static int try_mount(struct request *request, struct error *err)
+{
+	int r = request->asked ? request_open_target(request, err) : 0;
+
+	request->lost_id = false;
+	if (r == 0 && request->asked)
+		r = request_check_free(request, err);
+	if (r == 0)
+		r = bring_up(request, err);
+	if (r == 0 || request->lost_id)
+		return r;
+	if (request->control_fd >= 0)
+		control_send_failed(request->control_fd, err, NULL);
+	undo(request);
+	return r;
+}
+
+static int refuse_foreground(const char *id, struct error *err)
+{
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"workspace %s is mounted already, by another command; to stay until its end: "
+		"git-overlayfs wait %s --ended",
+		id, id);
+}
+
+/* 1: it was mounted already, as asked for. */
+static int mount_or_join(struct request *request, struct error *err)
+{
+	const struct mount_arguments *arguments = request->arguments;
+	int r;
+
+	for (int attempt = 0; attempt < JOIN_ATTEMPTS_MAX; attempt++) {
+		r = request->asked ? request_join(request, err) : 0;
+		if (r > 0 && arguments->foreground)
+			return refuse_foreground(arguments->config.id, err);
+		if (r == 0)
+			r = try_mount(request, err);
+		if (r >= 0 || !request->lost_id)
+			break;
+	}
+	return r;
+}
+
 /* --- the foreground --- */
 
 static volatile pid_t forward_to;
@@ -320,17 +372,13 @@ int mount_perform(struct mount_arguments *arguments, struct error *err)
 	};
 	int r = request_prepare(&request, err);
 
+	if (r == 0 && arguments->fake && arguments->config.id)
+		r = request_check_free(&request, err);
 	if (r == 0 && arguments->fake)
 		return EXIT_STATUS_OK;
-	if (r == 0) {
-		r = bring_up(&request, err);
-		/* The supervisor is told why, for the history. */
-		if (r < 0 && request.control_fd >= 0)
-			control_send_failed(request.control_fd, err, NULL);
-		if (r < 0)
-			undo(&request);
-	}
+	if (r == 0)
+		r = mount_or_join(&request, err);
 	if (r < 0)
 		return err->status;
-	return arguments->foreground ? stay(request.supervisor) : EXIT_STATUS_OK;
+	return r == 0 && arguments->foreground ? stay(request.supervisor) : EXIT_STATUS_OK;
 }

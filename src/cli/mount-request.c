@@ -34,6 +34,7 @@ void request_release(struct request *request)
 	if (request->has_workspace)
 		workspace_release(&request->workspace);
 	workspace_info_release(&request->info);
+	workspace_request_free(request->asked);
 	close_keep_errno(request->target_fd);
 	close_keep_errno(request->fuse_fd);
 	close_keep_errno(request->log_fd);
@@ -68,13 +69,13 @@ static int check_not_dead(const struct request *request, struct error *err)
 		request->target, request->target);
 }
 
-static int open_target(struct request *request, struct error *err)
+int request_open_target(struct request *request, struct error *err)
 {
 	const char *path = request->arguments->mountpoint;
 	char link[64];
 	ssize_t n;
-	int r;
 
+	close_keep_errno(steal_fd(&request->target_fd));
 	request->target_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (request->target_fd < 0 && errno == ENOENT)
 		return error_set(err, ENOENT, EXIT_STATUS_FAILED,
@@ -94,7 +95,13 @@ static int open_target(struct request *request, struct error *err)
 		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 			"mountpoint %s: the root directory would hide everything; name another",
 			path);
-	r = check_not_dead(request, err);
+	return 0;
+}
+
+int request_check_free(const struct request *request, struct error *err)
+{
+	int r = check_not_dead(request, err);
+
 	return r == 0 ? request_check_not_ours(request, err) : r;
 }
 
@@ -197,7 +204,10 @@ int request_prepare(struct request *request, struct error *err)
 	int r = config_validate(config, err);
 
 	if (r == 0)
-		r = open_target(request, err);
+		r = request_open_target(request, err);
+	/* With an id it may be the very mount that is asked for. */
+	if (r == 0 && !config->id)
+		r = request_check_free(request, err);
 	if (r == 0)
 		r = make_absolute("upperdir", &config->upper, err);
 	if (r == 0)
@@ -215,5 +225,8 @@ int request_prepare(struct request *request, struct error *err)
 		config->owner_uid = geteuid();
 		config->owner_gid = getegid();
 	}
+	if (r == 0 && config->id)
+		r = workspace_request_new(
+			config, request->sources, request->target, &request->asked, err);
 	return r;
 }

@@ -16,7 +16,8 @@
 
 #include "util/cleanup.h"
 
-#define INFO_SIZE_MAX 65536
+/* 500 layers, with long paths in JSON. */
+#define INFO_SIZE_MAX (8 << 20)
 
 static const char *const states[] = {
 	[WORKSPACE_MOUNTING] = "mounting",
@@ -42,6 +43,7 @@ void workspace_info_release(struct workspace_info *info)
 	free(steal_ptr(&info->commit));
 	free(steal_ptr(&info->upper));
 	free(steal_ptr(&info->container));
+	workspace_request_free(steal_ptr(&info->request));
 }
 
 static int info_to_text(const struct workspace_info *info, char **ret_text, size_t *ret_size)
@@ -77,6 +79,10 @@ static int info_to_text(const struct workspace_info *info, char **ret_text, size
 	json_write_integer(writer, info->created);
 	json_write_key(writer, "connection");
 	json_write_integer(writer, info->connection);
+	if (info->request) {
+		json_write_key(writer, "request");
+		workspace_request_write(info->request, writer);
+	}
 	json_write_object_end(writer);
 	return json_writer_finish(writer, ret_text, ret_size);
 }
@@ -134,21 +140,30 @@ int workspace_store(
 static int read_file(int dir_fd, const char *name, char **ret_text, size_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_free_ char *text = malloc(INFO_SIZE_MAX);
-	size_t size = 0;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, room;
+	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > INFO_SIZE_MAX)
+		return -E2BIG;
+	/* It is replaced as a whole, so it does not grow. */
+	room = (size_t)st.st_size + 1;
+	text = malloc(room);
 	if (!text)
 		return -ENOMEM;
-	while ((n = read(fd, text + size, INFO_SIZE_MAX - size)) > 0)
+	while (size < room && (n = read(fd, text + size, room - size)) != 0) {
+		if (n < 0)
+			return -errno;
 		size += (size_t)n;
-	if (n < 0)
-		return -errno;
+	}
 	*ret_text = steal_ptr(&text);
 	*ret_size = size;
-	return size < INFO_SIZE_MAX ? 0 : -E2BIG;
+	return 0;
 }
 
 static int take_string(const struct json *json, const char *key, char **ret)
@@ -216,13 +231,20 @@ int workspace_info_read(
 		take_string(json, "source", &info.source) < 0 ||
 		take_string(json, "commit", &info.commit) < 0 ||
 		take_string(json, "upper", &info.upper) < 0 ||
-		take_string(json, "container", &info.container) < 0) {
+		take_string(json, "container", &info.container) < 0 ||
+		workspace_request_from_json(json_member(json, "request"), &info.request) < 0) {
 		workspace_info_release(&info);
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	}
 	info.alive = workspace_is_locked(run_fd);
 	*ret_info = info;
 	return 0;
+}
+
+int workspace_read_info(
+	const struct workspace *ws, struct workspace_info *ret_info, struct error *err)
+{
+	return workspace_info_read(ws->run_fd, ws->id, ret_info, err);
 }
 
 /* A record without a readable workspace.json: what there is to know of it. */

@@ -2,6 +2,7 @@
 /* What the files workspace*.c share; see include/git-overlayfs/workspace.h. */
 #pragma once
 
+#include <git-overlayfs/json.h>
 #include <git-overlayfs/workspace.h>
 
 #define WORKSPACE_FILE "workspace.json"
@@ -38,3 +39,7 @@ int workspace_info_read(
 bool workspace_state_is_kept(int base_fd, const char *id);
 /* Whether somebody holds the lock of an open record. */
 bool workspace_is_locked(int run_fd);
+
+/* As a value of workspace.json, and back: NULL where there is none. */
+void workspace_request_write(const struct workspace_request *request, struct json_writer *writer);
+int workspace_request_from_json(const struct json *json, struct workspace_request **ret_request);
