@@ -81,7 +81,7 @@ static int check_resolved_target(void *ctx, const char *resolved, struct error *
 	return job->wish->trusted ? 0 : policy_check(check->context->policy, &request, err);
 }
 
-int job_prepare(struct job *job, const struct job_context *context, struct error *err)
+static int judge_wish(struct job *job, const struct job_context *context, struct error *err)
 {
 	const struct container *container = context->container;
 	char user[64];
@@ -96,6 +96,38 @@ int job_prepare(struct job *job, const struct job_context *context, struct error
 	if (job->wish->trusted)
 		return wish_open(&job->config, &job->places, err);
 	return wish_judge(context->policy, &job->config, &asker, &job->places, err);
+}
+
+/*
+ * A workspace is one container's. An annotation's id= is a name within its container, but who
+ * writes what another container's workspace is called means that one.
+ */
+static int check_id_is_no_others(
+	const struct job *job, const struct container *container, struct error *err)
+{
+	_cleanup_(workspace_info_release) struct workspace_info info = {0};
+	struct workspace ws;
+	int r;
+
+	if (!job->config.id || workspace_open(job->config.id, &ws, NULL) < 0)
+		return 0;
+	r = workspace_read_info(&ws, &info, NULL);
+	workspace_release(&ws);
+	if (r < 0 || !info.alive || !*info.container ||
+		!strcmp(info.container, container->state.id))
+		return 0;
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"id=%s is the workspace of container %s, and a workspace is one container's; leave "
+		"id= out, or choose another, and share files by a volume",
+		job->config.id, info.container);
+}
+
+int job_prepare(struct job *job, const struct job_context *context, struct error *err)
+{
+	int r = judge_wish(job, context, err);
+
+	/* Only now: who may have nothing here learns nothing of others. */
+	return r ? r : check_id_is_no_others(job, context->container, err);
 }
 
 /* Before all else, so that the janitor finds the container's when we are killed. */
