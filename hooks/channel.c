@@ -15,6 +15,9 @@
 
 #include "util/cleanup.h"
 
+/* How long a child that was killed may take to go. */
+#define KILL_GRACE_MS 500
+
 int channel_pair(int ret_fds[2], struct error *err)
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0)
@@ -80,12 +83,11 @@ int channel_receive(int fd, int timeout_ms, int *ret_fd, struct error *err)
 			timeout_ms / 1000);
 	r = r < 0 ? -errno : receive(fd, &result, &passed);
 	if (r < 0)
-		return error_set(err, -r, EXIT_STATUS_FAILED, "a child of the hook died");
-	if (result.code) {
-		if (err)
-			*err = result;
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "a child of the hook died");
+	if (err && (result.code || result.text[0]))
+		*err = result;
+	if (result.code)
 		return -result.code;
-	}
 	if (ret_fd)
 		*ret_fd = steal_fd(&passed);
 	return 0;
@@ -133,6 +135,8 @@ int child_reap(pid_t pid, int timeout_ms)
 
 	if (pidfd < 0 || poll(&poller, 1, timeout_ms) != 1)
 		kill(pid, SIGKILL);
+	if (pidfd >= 0 && poll(&poller, 1, KILL_GRACE_MS) == 0)
+		return -ETIMEDOUT;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;

@@ -14,8 +14,10 @@
  *   supervise      supervise.c       the exec of the supervisor
  *   mounter        mounter.c         the child in the container's namespaces
  *   target         target.c          what may not be mounted on, and undoing mkdir
+ *   volumes        volumes.c         what lies below a target, and stays visible
  *   channel        channel.c         results and descriptors between hook and child
  *   clock          clock.c           how long anything may still take
+ *   report         report.c          the one line, and where it goes
  */
 #pragma once
 
@@ -29,6 +31,8 @@
 #include <git-overlayfs/oci.h>
 #include <git-overlayfs/source.h>
 #include <git-overlayfs/workspace.h>
+
+struct volumes;
 
 /*
  * The shipped hooks.d file gives the hook 30 seconds. However many workspaces there are,
@@ -105,16 +109,24 @@ int hook_clean_environment(void);
 /* What a child answers: an error (code 0: none) and perhaps a descriptor. */
 int channel_pair(int ret_fds[2], struct error *err);
 int channel_send(int fd, const struct error *result, int passed_fd);
-/* Waits; the child's error becomes ours. ret_fd may be NULL: none is expected. */
+/*
+ * Waits; the child's error becomes ours. ret_fd may be NULL: none is expected. An answer
+ * that is no error may have a text, a remark, which is then in *err, with the code 0.
+ */
 int channel_receive(int fd, int timeout_ms, int *ret_fd, struct error *err);
 /* The child's side: what it keeps, everything else is closed and stdio is /dev/null. */
 int channel_child_keep(int *fds[], size_t count);
-/* Waits for a child for so long, then kills it. Returns its wait status or -errno. */
+/*
+ * Waits for a child for so long, then kills it, and leaves it alone when not even that
+ * ends it: a server in foreign hands does not answer it, and is ended by others. Returns
+ * its wait status or -errno.
+ */
 int child_reap(pid_t pid, int timeout_ms);
 
 struct mounter {
 	pid_t pid; /* 0: none */
 	int channel;
+	struct error remark; /* no error: a text that somebody should read, or "" */
 };
 
 struct mounter_request {
@@ -128,7 +140,10 @@ struct mounter_request {
 /* Mounts; the child then waits for the end. *ret_fuse_fd is the connection. */
 int mounter_start(const struct container *container, const struct mounter_request *request,
 	struct mounter *ret_mounter, int *ret_fuse_fd, struct error *err);
-/* Stats the root of the mount from within the container's namespaces. */
+/*
+ * Stats the root of the mount from within the container's namespaces, and moves into it
+ * what was mounted below the target.
+ */
 int mounter_wait_ready(struct mounter *mounter, struct error *err);
 void mounter_commit(struct mounter *mounter); /* idempotent, as the next */
 void mounter_undo(struct mounter *mounter);
@@ -138,11 +153,14 @@ size_t target_existing(int root_fd, const char *target);
 /* Removes the directories behind the first `existing` components, if they are empty. */
 void target_remove_made(int root_fd, const char *target, size_t existing);
 /*
- * Refuses a target whose mount would reach the host, or hide another mount.
- * *ret_resolved: where it is below the root, for a policy; the caller frees it.
+ * Refuses a target whose mount would reach the host; `volumes`, which is made for this
+ * target, gets what is mounted below it. *ret_resolved: where it is below the root, for
+ * a policy; the caller frees it.
  */
-int target_examine(
-	int root_fd, int target_fd, const char *target, char **ret_resolved, struct error *err);
+int target_examine(int root_fd, int target_fd, struct volumes *volumes, char **ret_resolved,
+	struct error *err);
+/* 1: the target holds something besides volumes, the name of which is returned; 0, -errno. */
+int target_find_content(int target_fd, const struct volumes *volumes, char *ret_name, size_t size);
 
 /* The options of a configuration, for the supervisor's command line. */
 int supervise_options(const struct workspace_config *config, char **ret_text, struct error *err);
@@ -179,6 +197,8 @@ struct job_context {
 	const struct policy *policy;
 };
 
+/* For qsort(3): outer targets come before those below them. */
+int job_compare(const void *a, const void *b);
 void job_init(struct job *job, const struct oci_wish *wish);
 /* Parses, opens the sources, asks the policy: nothing is made yet. */
 int job_prepare(struct job *job, const struct job_context *context, struct error *err);
@@ -186,6 +206,16 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 int job_release_workspace(struct job *job, struct error *err); /* READY: it lives on its own */
 void job_undo(struct job *job, const struct error *why);
 void job_release(struct job *job);
+
+/* One line to the runtime, which may show it, one to the system's log, and to --log. */
+struct report {
+	const char *log;	  /* the file; NULL: none */
+	const char *container_id; /* NULL: not known */
+};
+/* The log of all that only the administrator should read. */
+void report_open_log(const struct report *report);
+void report_failure(const struct report *report, const char *text);
+void report_warning(const struct report *report, const char *text);
 
 /* Clears away what a workspace of this container left; never waits, never fails. */
 void janitor_run(const char *container_id);

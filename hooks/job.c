@@ -14,6 +14,13 @@
 #include "host/control.h"
 #include "util/cleanup.h"
 
+/* A path sorts before all that it is the beginning of. */
+int job_compare(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct job *)a)->config.target, ((const struct job *)b)->config.target);
+}
+
 void job_init(struct job *job, const struct oci_wish *wish)
 {
 	memset(job, 0, sizeof(*job));

@@ -2,6 +2,8 @@
 #include "hook.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <git-overlayfs/mount.h>
 
 #include "util/cleanup.h"
+#include "volumes.h"
 
 /* What the hook tells its child; anything else, and the end of file, undo the mount. */
 enum order { ORDER_WAIT_READY = 'r', ORDER_COMMIT = 'c' };
@@ -22,8 +25,11 @@ struct mounting {
 	const struct mounter_request *request;
 	int channel, mntns_fd, userns_fd, rootfs_fd;
 	int fuse_fd;
+	int target_fd; /* what is covered by the mount */
 	int mount_fd;
 	size_t existing; /* components of the target that were there before */
+	struct volumes volumes;
+	struct error remark;
 };
 
 static int enter_and_open_fuse(struct mounting *m, struct error *err)
@@ -41,23 +47,60 @@ static int enter_and_open_fuse(struct mounting *m, struct error *err)
 	return r ? r : namespace_enter(m->mntns_fd, CLONE_NEWNS, err);
 }
 
-static int mount_on_target(struct mounting *m, struct error *err)
+/* The files of the image are there, and are not seen: the user may have meant otherwise. */
+static void remark_content(struct mounting *m)
+{
+	char name[NAME_MAX + 1];
+
+	if (target_find_content(m->target_fd, &m->volumes, name, sizeof(name)) <= 0)
+		return;
+	error_set(&m->remark, 0, EXIT_STATUS_OK,
+		"target '%s' is not empty: the workspace hides '%s' and what else is there",
+		m->request->target, name);
+}
+
+static int examine_target(struct mounting *m, struct error *err)
 {
 	const struct mounter_request *request = m->request;
 	_cleanup_free_ char *resolved = NULL;
-	_cleanup_close_ int target_fd = -1;
-	int r;
+	int r = target_examine(m->rootfs_fd, m->target_fd, &m->volumes, &resolved, err);
 
-	m->existing = target_existing(m->rootfs_fd, request->target);
-	r = mount_resolve_target(m->rootfs_fd, request->target, &target_fd, err);
-	if (!r)
-		r = target_examine(m->rootfs_fd, target_fd, request->target, &resolved, err);
 	if (!r && request->check)
 		r = request->check(request->ctx, resolved, err);
 	if (!r)
-		r = mount_fuse(m->fuse_fd, target_fd, request->options, &m->mount_fd, err);
+		r = volumes_open(&m->volumes, m->target_fd, err);
+	if (!r)
+		remark_content(m);
+	return r;
+}
+
+/*
+ * On a shared root the mount is shared, too, with nobody; a workspace below it could not be
+ * told from one on a volume of the host. Kernels that lack the call refuse that one.
+ */
+static void keep_to_itself(int mount_fd)
+{
+	struct mount_attr attr = {.propagation = MS_PRIVATE};
+
+	mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+static int mount_on_target(struct mounting *m, struct error *err)
+{
+	const struct mounter_request *request = m->request;
+	int r;
+
+	volumes_init(&m->volumes, request->target);
+	m->existing = target_existing(m->rootfs_fd, request->target);
+	r = mount_resolve_target(m->rootfs_fd, request->target, &m->target_fd, err);
+	if (!r)
+		r = examine_target(m, err);
+	if (!r)
+		r = mount_fuse(m->fuse_fd, m->target_fd, request->options, &m->mount_fd, err);
 	if (r < 0)
 		target_remove_made(m->rootfs_fd, request->target, m->existing);
+	else
+		keep_to_itself(m->mount_fd);
 	return r;
 }
 
@@ -65,11 +108,19 @@ static void undo(struct mounting *m)
 {
 	char path[40];
 
+	volumes_give_back(&m->volumes, m->target_fd, m->mount_fd);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->mount_fd);
 	/* By the descriptor, whatever lies at the target's path by now. */
 	umount2(path, MNT_DETACH);
 	close(m->mount_fd);
 	target_remove_made(m->rootfs_fd, m->request->target, m->existing);
+}
+
+/* Only a mount that answers has places for volumes. */
+static void make_ready(struct mounting *m, struct error *err)
+{
+	if (mount_wait_ready(m->mount_fd, clock_work_left(HOOK_READY_TIMEOUT_MS), err) == 0)
+		volumes_attach(&m->volumes, m->mount_fd, err);
 }
 
 /* Serves the hook's orders until the mount is left alone or undone. */
@@ -88,7 +139,7 @@ static void obey(struct mounting *m)
 			undo(m);
 			return;
 		}
-		mount_wait_ready(m->mount_fd, clock_work_left(HOOK_READY_TIMEOUT_MS), &err);
+		make_ready(m, &err);
 		if (channel_send(m->channel, &err, -1) < 0) {
 			undo(m);
 			return;
@@ -108,7 +159,8 @@ _Noreturn static void mounter_main(struct mounting *m)
 		r = enter_and_open_fuse(m, &err);
 	if (!r)
 		r = mount_on_target(m, &err);
-	if (channel_send(m->channel, &err, r < 0 ? -1 : m->fuse_fd) < 0 && !r) {
+	if (channel_send(m->channel, r < 0 ? &err : &m->remark, r < 0 ? -1 : m->fuse_fd) < 0 &&
+		!r) {
 		undo(m);
 		_exit(1);
 	}
@@ -128,8 +180,10 @@ int mounter_start(const struct container *container, const struct mounter_reques
 		.userns_fd = container->userns_fd,
 		.rootfs_fd = container->rootfs_fd,
 		.fuse_fd = -1,
+		.target_fd = -1,
 		.mount_fd = -1,
 	};
+	struct error answer = {0};
 	struct mounter mounter;
 	int fds[2];
 	int r = channel_pair(fds, err);
@@ -145,11 +199,14 @@ int mounter_start(const struct container *container, const struct mounter_reques
 		close(fds[0]);
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE, "fork");
 	}
-	r = channel_receive(fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), ret_fuse_fd, err);
+	r = channel_receive(fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), ret_fuse_fd, &answer);
 	if (r < 0) {
 		mounter_undo(&mounter);
+		if (err)
+			*err = answer;
 		return r;
 	}
+	mounter.remark = answer;
 	*ret_mounter = mounter;
 	return 0;
 }
@@ -173,7 +230,8 @@ static void end(struct mounter *mounter)
 {
 	close_keep_errno(mounter->channel);
 	child_reap(mounter->pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
-	*mounter = (struct mounter){.pid = 0, .channel = -1};
+	mounter->pid = 0;
+	mounter->channel = -1;
 }
 
 void mounter_commit(struct mounter *mounter)

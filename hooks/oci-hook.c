@@ -14,9 +14,6 @@
 
 #include "util/cleanup.h"
 
-#define IDENT	 "git-overlayfs-hook"
-#define SHORT_ID 12
-
 struct hook {
 	struct hook_options options;
 	struct container container;
@@ -86,12 +83,6 @@ static int add_trusted_wishes(struct hook *hook, struct error *err)
 	return 0;
 }
 
-static int compare_targets(const void *a, const void *b)
-{
-	return strcmp(
-		((const struct job *)a)->config.target, ((const struct job *)b)->config.target);
-}
-
 static int name_wish(const struct oci_wish *wish, struct error *err)
 {
 	if (wish->trusted)
@@ -112,12 +103,30 @@ static int prepare_jobs(struct hook *hook, const struct job_context *context, st
 		if (r < 0)
 			return name_wish(job->wish, err);
 	}
-	qsort(hook->jobs, hook->job_count, sizeof(hook->jobs[0]), compare_targets);
+	qsort(hook->jobs, hook->job_count, sizeof(hook->jobs[0]), job_compare);
 	for (size_t i = 1; i < hook->job_count; i++)
-		if (compare_targets(&hook->jobs[i - 1], &hook->jobs[i]) == 0)
+		if (job_compare(&hook->jobs[i - 1], &hook->jobs[i]) == 0)
 			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 				"two workspaces have the target '%s'", hook->jobs[i].config.target);
 	return 0;
+}
+
+static struct report report_of(const struct hook *hook)
+{
+	return (struct report){
+		.log = hook->options.log,
+		.container_id = hook->container.state.id,
+	};
+}
+
+/* What a container that is started should know; a failure says its own line alone. */
+static void report_remarks(const struct hook *hook)
+{
+	struct report report = report_of(hook);
+
+	for (size_t i = 0; i < hook->job_count; i++)
+		if (hook->jobs[i].mounter.remark.text[0])
+			report_warning(&report, hook->jobs[i].mounter.remark.text);
 }
 
 static int start_jobs(struct hook *hook, const struct job_context *context, struct error *err)
@@ -130,6 +139,7 @@ static int start_jobs(struct hook *hook, const struct job_context *context, stru
 			return name_wish(hook->jobs[i].wish, err);
 	for (size_t i = 0; i < hook->job_count; i++)
 		mounter_commit(&hook->jobs[i].mounter);
+	report_remarks(hook);
 	return 0;
 }
 
@@ -190,35 +200,6 @@ static int read_state(struct hook *hook, struct error *err)
 	return r ? r : oci_state_parse(text, size, &hook->container.state, err);
 }
 
-static int open_log_file(const struct hook *hook)
-{
-	if (!hook->options.log)
-		return -1;
-	return open(hook->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
-/* Warnings are for the administrator: who made the container reads standard error. */
-static void open_log(const struct hook *hook)
-{
-	if (log_open(LOG_TARGET_SYSLOG, -1, IDENT, LOG_LEVEL_INFO) < 0)
-		log_open(LOG_TARGET_FD, open_log_file(hook), IDENT, LOG_LEVEL_INFO);
-}
-
-/* One line to the runtime, which may show it, one to the system's log, and to --log. */
-static void report(const struct hook *hook, const struct error *err)
-{
-	const char *id = hook->container.state.id ? hook->container.state.id : "";
-	char ident[64];
-
-	snprintf(ident, sizeof(ident), IDENT "%s%.*s%s", id[0] ? "[" : "", SHORT_ID, id,
-		id[0] ? "]" : "");
-	dprintf(STDERR_FILENO, "%s: %s\n", ident, err->text);
-	if (log_open(LOG_TARGET_SYSLOG, -1, ident, LOG_LEVEL_INFO) == 0)
-		log_error("%s", err->text);
-	if (log_open(LOG_TARGET_FD, open_log_file(hook), ident, LOG_LEVEL_INFO) == 0)
-		log_error("%s", err->text);
-}
-
 static void hook_release(struct hook *hook)
 {
 	oci_wishes_free(hook->wishes, hook->wish_count);
@@ -230,6 +211,7 @@ int main(int argc, char **argv)
 {
 	static struct hook hook;
 	struct error err = {0};
+	struct report report;
 	int r;
 
 	clock_start(0);
@@ -243,15 +225,17 @@ int main(int argc, char **argv)
 		r = arguments_parse(argc, argv, &hook.options, &err);
 	if (r == 1)
 		return EXIT_STATUS_OK;
-	open_log(&hook);
+	report = report_of(&hook);
+	report_open_log(&report);
 	if (!r)
 		r = read_state(&hook, &err);
 	if (!r && hook.options.verb == HOOK_POSTSTOP)
 		janitor_run(hook.container.state.id);
 	else if (!r)
 		r = create(&hook, &err);
+	report = report_of(&hook);
 	if (r < 0)
-		report(&hook, &err);
+		report_failure(&report, err.text);
 	hook_release(&hook);
 	/* The container is gone: nobody is helped by a failure then. */
 	return r < 0 && hook.options.verb != HOOK_POSTSTOP ? (int)err.status : EXIT_STATUS_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,9 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/mountinfo.h"
 #include "util/cleanup.h"
-
-#define MOUNTINFO_MAX (16u << 20)
+#include "volumes.h"
 
 /* Opens the first `length` bytes of a path below root_fd, as the container would. */
 static int open_prefix(int root_fd, const char *path, size_t length)
@@ -101,7 +102,7 @@ static int path_of(int fd, char path[PATH_MAX], struct error *err)
 	return 0;
 }
 
-static int mount_id_of(int fd, uint64_t *ret_id, struct error *err)
+static int mount_id_of(int fd, int *ret_id, struct error *err)
 {
 	struct statx st;
 
@@ -110,126 +111,127 @@ static int mount_id_of(int fd, uint64_t *ret_id, struct error *err)
 	if (!(st.stx_mask & STATX_MNT_ID))
 		return error_set(err, ENOSYS, EXIT_STATUS_MACHINE,
 			"the kernel tells no mount ids (statx has them since Linux 5.8)");
-	*ret_id = st.stx_mnt_id;
+	*ret_id = (int)st.stx_mnt_id;
 	return 0;
 }
 
-/* One line of mountinfo, see proc_pid_mountinfo(5). */
-struct mountinfo {
-	uint64_t id;
-	char *mountpoint; /* unescaped in place */
-	bool is_shared;
-};
-
-static void unescape_octal(char *text)
-{
-	char *out = text;
-
-	while (*text) {
-		unsigned value;
-
-		if (*text == '\\' && sscanf(text + 1, "%3o", &value) == 1 && text[1] && text[2]) {
-			*out++ = (char)value;
-			text += 4;
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = '\0';
-}
-
-static bool parse_line(char *line, struct mountinfo *ret)
-{
-	char *save, *field = strtok_r(line, " ", &save);
-
-	*ret = (struct mountinfo){0};
-	for (int i = 0; field; i++, field = strtok_r(NULL, " ", &save)) {
-		if (i == 0)
-			ret->id = strtoull(field, NULL, 10);
-		else if (i == 4)
-			ret->mountpoint = field;
-		else if (i > 5 && strcmp(field, "-") == 0)
-			break;
-		else if (i > 5 && strncmp(field, "shared:", 7) == 0)
-			ret->is_shared = true;
-	}
-	if (ret->mountpoint)
-		unescape_octal(ret->mountpoint);
-	return ret->mountpoint;
-}
-
-struct place {
-	uint64_t root_mount, target_mount;
-	const char *path; /* the target in this mount namespace */
-	size_t root_length;
+/* What the table of mounts is asked for. */
+struct question {
+	int root_mount, target_mount;
+	const char *path;   /* the target in this mount namespace */
 	const char *target; /* as it was asked for */
+	bool is_shared;	    /* the mount that the target lies on */
+	bool is_workspace;  /* the target is the root of one */
+	struct volumes *volumes;
+	struct error *err;
 };
 
-static int judge_mount(const struct place *place, const struct mountinfo *info, struct error *err)
+/*
+ * A mount on the mount that the target lies on, at a path below the target, is what the
+ * container sees there, or is hidden by another such one. All others are mounted on these.
+ */
+static int look_at_mount(void *ctx, const struct mountinfo *info)
 {
-	size_t n = strlen(place->path);
+	struct question *question = ctx;
+	size_t n = strlen(question->path);
 
-	if (info->id == place->target_mount && info->is_shared &&
-		place->target_mount != place->root_mount)
+	if (info->id == question->target_mount) {
+		question->is_shared = info->is_shared;
+		question->is_workspace = strcmp(info->type, MOUNTINFO_OURS) == 0 &&
+					 strcmp(info->mountpoint, question->path) == 0;
+	}
+	if (info->parent != question->target_mount ||
+		strncmp(info->mountpoint, question->path, n) != 0 || info->mountpoint[n] != '/')
+		return 0;
+	return volumes_add(question->volumes, info->mountpoint + n + 1, question->err);
+}
+
+static int judge(const struct question *question, struct error *err)
+{
+	const char *target = question->target;
+
+	if (question->is_workspace)
+		return error_set(err, EBUSY, EXIT_STATUS_FAILED,
+			"target '%s': another workspace is mounted there", target);
+	if (question->is_shared && question->target_mount != question->root_mount)
 		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
 			"target '%s' lies on a volume that shares its mounts with the host "
 			"(rshared): the workspace would show up there and outlive the "
 			"container; make the volume rslave or rprivate, or choose another target",
-			place->target);
-	if (strncmp(info->mountpoint, place->path, n) == 0 && info->mountpoint[n] == '/')
-		return error_set(err, EBUSY, EXIT_STATUS_FAILED,
-			"target '%s': a volume is mounted below it, on '%s', and the workspace "
-			"would hide it; mount the volume elsewhere, or the workspace",
-			place->target, info->mountpoint + place->root_length);
+			target);
+	/* The kernel moves nothing off a shared mount. */
+	if (question->is_shared && question->volumes->count)
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"target '%s': a volume is mounted below it, on '%s/%s', and cannot be "
+			"moved into the workspace, because the container's root is shared; set "
+			"rootfsPropagation to another value, or mount the volume elsewhere",
+			target, target, question->volumes->items[0].path);
 	return 0;
 }
 
-static int judge_mounts(const struct place *place, struct error *err)
+/* The mounts of this namespace, the container's. */
+static int ask_mounts(struct question *question, struct error *err)
 {
-	_cleanup_free_ char *text = NULL;
-	struct mountinfo info;
-	char *save, *line;
-	size_t size = 0;
-	int r = input_read_file(
-		AT_FDCWD, "/proc/self/mountinfo", 0, MOUNTINFO_MAX, &text, &size, NULL, err);
+	int r = mountinfo_for_each(look_at_mount, question);
 
-	if (r < 0)
-		return r;
-	/* It came without an end; /proc writes no NUL. */
-	line = realloc(text, size + 1);
-	if (!line)
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	text = line;
-	text[size] = '\0';
-	for (line = strtok_r(text, "\n", &save); line && !r; line = strtok_r(NULL, "\n", &save))
-		if (parse_line(line, &info))
-			r = judge_mount(place, &info, err);
+	if (r < 0 && r != -E2BIG)
+		return error_set_errno(err, -r, EXIT_STATUS_MACHINE, "/proc/self/mountinfo");
+	if (!r)
+		r = judge(question, err);
+	if (!r)
+		volumes_drop_hidden(question->volumes);
 	return r;
 }
 
 int target_examine(
-	int root_fd, int target_fd, const char *target, char **ret_resolved, struct error *err)
+	int root_fd, int target_fd, struct volumes *volumes, char **ret_resolved, struct error *err)
 {
-	struct place place = {.target = target};
+	struct question question = {.target = volumes->target, .volumes = volumes, .err = err};
 	char root[PATH_MAX], path[PATH_MAX];
+	size_t root_length;
 	int r = path_of(root_fd, root, err);
 
 	if (!r)
 		r = path_of(target_fd, path, err);
 	if (!r)
-		r = mount_id_of(root_fd, &place.root_mount, err);
+		r = mount_id_of(root_fd, &question.root_mount, err);
 	if (!r)
-		r = mount_id_of(target_fd, &place.target_mount, err);
+		r = mount_id_of(target_fd, &question.target_mount, err);
 	if (r < 0)
 		return r;
-	place.path = path;
-	place.root_length = strlen(root);
-	if (strncmp(path, root, place.root_length) != 0 || path[place.root_length] != '/')
+	question.path = path;
+	root_length = strlen(root);
+	if (strncmp(path, root, root_length) != 0 || path[root_length] != '/')
 		return error_set(err, EXDEV, EXIT_STATUS_FAILED,
-			"target '%s' does not lie in the container's root", target);
-	r = judge_mounts(&place, err);
+			"target '%s' does not lie in the container's root", question.target);
+	r = ask_mounts(&question, err);
 	if (r < 0)
 		return r;
-	*ret_resolved = strdup(path + place.root_length);
+	*ret_resolved = strdup(path + root_length);
 	return *ret_resolved ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+}
+
+int target_find_content(int target_fd, const struct volumes *volumes, char *ret_name, size_t size)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int fd = openat(target_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close_keep_errno(fd);
+		return -errno;
+	}
+	while ((entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+			volumes_lead_through(volumes, name))
+			continue;
+		snprintf(ret_name, size, "%s", name);
+		return 1;
+	}
+	return 0;
 }

@@ -59,6 +59,15 @@ static char *take_field(const char **p)
 	return field;
 }
 
+/* Whether one of the optional fields before `end` begins so. */
+static bool has_field(const char *p, const char *end, const char *prefix)
+{
+	for (; p < end; p += strcspn(p, " ") + 1)
+		if (strncmp(p, prefix, strlen(prefix)) == 0)
+			return true;
+	return false;
+}
+
 int mountinfo_parse(const char *line, struct mountinfo *ret_info)
 {
 	struct mountinfo info = {0};
@@ -66,11 +75,13 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info)
 	int at = 0;
 
 	if (!separator ||
-		sscanf(line, "%d %*d %u:%u %*s %n", &info.id, &info.major, &info.minor, &at) != 3 ||
+		sscanf(line, "%d %d %u:%u %*s %n", &info.id, &info.parent, &info.major, &info.minor,
+			&at) != 4 ||
 		!at || line + at > separator)
 		return -EINVAL;
 	p = line + at;
 	info.mountpoint = take_field(&p);
+	info.is_shared = has_field(p, separator, "shared:");
 	p = separator + 3;
 	info.type = take_field(&p);
 	info.source = take_field(&p);

@@ -10,8 +10,9 @@
 #define MOUNTINFO_OURS "fuse.git-overlayfs"
 
 struct mountinfo {
-	int id;
+	int id, parent;
 	unsigned major, minor;
+	bool is_shared;	  /* its mounts appear elsewhere, too */
 	char *mountpoint; /* unescaped */
 	char *type;	  /* "fuse.git-overlayfs" */
 	char *source;

@@ -4,6 +4,8 @@
 
 usage: bundle.py DIR ROOTFS [--userns FIRST] [--readonly] [--user UID:GID]
 	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]... -- COMMAND...
+
+A mount is a bind of SOURCE, or where that is the word tmpfs, one of those.
 """
 import argparse
 import json
@@ -42,7 +44,8 @@ def mounts(args):
 		"options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}
 	for text in args.mount:
 		destination, source, options = text.split("=", 2)
-		yield {"destination": destination, "type": "bind", "source": source, "options": options.split(",")}
+		kind = "tmpfs" if source == "tmpfs" else "bind"
+		yield {"destination": destination, "type": kind, "source": source, "options": options.split(",")}
 
 
 def hooks(args):

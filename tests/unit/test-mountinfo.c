@@ -40,10 +40,37 @@ static void lines(void **state)
 	}
 }
 
+static void where_it_is_mounted(void **state)
+{
+	static const struct {
+		const char *line;
+		int parent;
+		bool is_shared;
+	} rows[] = {
+		{"36 35 0:48 / /mnt rw,relatime - fuse.git-overlayfs /srv/r.git@main rw", 35,
+			false},
+		{"1 1 0:2 / / rw shared:1 master:2 - ext4 /dev/sda1 rw", 1, true},
+		{"1 9 0:2 / / rw master:2 propagate_from:7 shared:12 - ext4 /dev/sda1 rw", 9, true},
+		{"1 9 0:2 / / rw master:2 unbindable - ext4 /dev/sda1 rw", 9, false},
+		/* Names are no fields, and what comes after the separator is the file system's. */
+		{"1 9 0:2 / /shared:1 rw - ext4 shared:1 rw,shared:1", 9, false},
+		{"1 9 0:2 /a\\040shared:1 /b\\040shared:1 rw - t s rw shared:1", 9, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mountinfo info = {0};
+
+		assert_int_equal(mountinfo_parse(rows[i].line, &info), 0);
+		if (info.parent != rows[i].parent || info.is_shared != rows[i].is_shared)
+			fail_msg("'%s': %d %d", rows[i].line, info.parent, info.is_shared);
+		mountinfo_release(&info);
+	}
+}
+
 static void refused(void **state)
 {
-	static const char *const rows[] = {
-		"", "36", "36 35 0:48 / /mnt rw", "a b c:d / / - x y", "36 35 - x y", " - "};
+	static const char *const rows[] = {"", "36", "36 35 0:48 / /mnt rw", "a b c:d / / - x y",
+		"36 35 - x y", "36 x 0:48 / /mnt rw - x y", " - "};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mountinfo info = {0};
@@ -69,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
+		cmocka_unit_test(where_it_is_mounted),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(the_machine_has_a_root),
 	};

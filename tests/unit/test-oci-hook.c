@@ -203,6 +203,34 @@ static void targets_have_one_spelling(void **state)
 	}
 }
 
+/* Whatever the order of the wishes, a target comes before those below it. */
+static void outer_targets_come_first(void **state)
+{
+	static const char *const rows[] = {"/a/b /a", "/a/b/c /a-b /a /a/b /a+", "/w /w.x /w/x",
+		"/w/x/y /w/x /w", "/b /a/b /a /b/a"};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct job jobs[8];
+		size_t count = 0;
+		char text[64], *save;
+
+		snprintf(text, sizeof(text), "%s", rows[i]);
+		for (char *p = strtok_r(text, " ", &save); p; p = strtok_r(NULL, " ", &save))
+			jobs[count++].config.target = p;
+		qsort(jobs, count, sizeof(jobs[0]), job_compare);
+		for (size_t k = 0; k < count; k++)
+			for (size_t n = k + 1; n < count; n++) {
+				const char *later = jobs[n].config.target;
+				size_t length = strlen(later);
+
+				if (strncmp(jobs[k].config.target, later, length) == 0 &&
+					jobs[k].config.target[length] == '/')
+					fail_msg("'%s': %s comes before %s", rows[i],
+						jobs[k].config.target, later);
+			}
+	}
+}
+
 /* However long the steps may take, the engine must not have to kill the hook. */
 static void time_has_an_end(void **state)
 {
@@ -228,6 +256,7 @@ int main(void)
 		cmocka_unit_test(made_directories_go_again),
 		cmocka_unit_test(rootless_is_one_user),
 		cmocka_unit_test(targets_have_one_spelling),
+		cmocka_unit_test(outer_targets_come_first),
 		cmocka_unit_test(time_has_an_end),
 	};
 
