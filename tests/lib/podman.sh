@@ -38,17 +38,27 @@ no_process_of() {
 	! pgrep -u "$1" >/dev/null
 }
 
-# podman_run ARG...: podman, for at most so long
-podman_run() {
-	local words=(--root "$podman_dir/storage" --runroot "$podman_dir/run" --tmpdir "$podman_dir/tmp" --storage-driver vfs
-		--cgroup-manager cgroupfs --events-backend none)
-	if [ -n "${podman_hooks_dir:-}" ]; then words+=(--hooks-dir "$podman_hooks_dir"); fi
-	set -- env "CONTAINERS_CONF=$PWD/containers.conf" podman "${words[@]}" "$@"
+# as_podman_user COMMAND...: as who podman runs, for at most so long
+as_podman_user() {
+	set -- env "CONTAINERS_CONF=$PWD/containers.conf" "$@"
 	if [ -n "$podman_user" ]; then
 		set -- setpriv --reuid "$podman_user" --regid "$podman_user" --init-groups \
 			env -i "HOME=$PWD/home" "XDG_RUNTIME_DIR=$podman_dir/runtime" "PATH=$PATH" "${@:2}"
 	fi
 	timeout -k 5 100 "$SOURCE_DIR/tests/lib/cgroup2-view" "$@"
+}
+
+# podman_run ARG...: podman with its own storage
+podman_run() {
+	local words=(--root "$podman_dir/storage" --runroot "$podman_dir/run" --tmpdir "$podman_dir/tmp" --storage-driver vfs
+		--cgroup-manager cgroupfs --events-backend none)
+	if [ -n "${podman_hooks_dir:-}" ]; then words+=(--hooks-dir "$podman_hooks_dir"); fi
+	as_podman_user podman "${words[@]}" "$@"
+}
+
+# buildah_run ARG...: buildah with podman's storage
+buildah_run() {
+	as_podman_user buildah --root "$podman_dir/storage" --runroot "$podman_dir/run" --storage-driver vfs "$@"
 }
 
 # podman_image: the image localhost/job:1, which runs the probe
@@ -90,6 +100,33 @@ podman_hooks() {
 		options=("--policy=$PWD/policy.json")
 	fi
 	hooks_file "$PWD/hooks.d/git-overlayfs.json" "${options[@]}"
+}
+
+# buildah_bud: what RUN sees of a workspace, and what of it the image has: an empty directory
+buildah_bud() {
+	local id options=(--isolation=oci --runtime crun --runtime-flag cgroup-manager=disabled --network=none)
+	before=$(fingerprint repo.git)
+	id=$(container_id)
+	mkdir context
+	printf 'FROM localhost/job:1\nRUN /probe.sh && cat /workspace/src/x.c >/built\nRUN cat /workspace/file.txt >>/built\n' \
+		>context/Containerfile
+	hooks_file "$PWD/build-hooks/git-overlayfs.json" "--mount=$PWD/repo.git@main,target=/workspace,id=$id"
+	podman_hooks_dir=
+	chmod -R go+rX context build-hooks
+	buildah_run bud --hooks-dir "$PWD/build-hooks" "${options[@]}" --pull-never \
+		-t localhost/built:1 context >build.log 2>&1 </dev/null || fail "buildah bud: $(cat build.log hook.log)"
+	grep -q '^probe done' build.log || fail "$(cat build.log)"
+	expect_clean "buildah bud" "$id"
+	expect_image localhost/built:1 "buildah bud" $'int x;\nplain'
+	expect_equal "the repository" "$(fingerprint repo.git)" "$before"
+}
+
+# expect_image IMAGE WHAT BUILT: its /built, and all that it has of the workspace, by a look at the files themselves
+expect_image() {
+	local got
+	got=$(podman_run run --rm --network=none --cgroups=disabled "$1" /bin/sh -c \
+		'cat /built; cd /workspace && ls -A; stat -c "%n %F" /workspace; grep -c git-overlayfs /proc/self/mounts' 2>&1 || :)
+	expect_equal "the image of $2" "$got" "$3"$'\n/workspace directory\n0'
 }
 
 # podman_job OPTION...: a container with a workspace by annotation runs the probe to its end
