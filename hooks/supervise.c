@@ -71,6 +71,8 @@ static void put_flags(FILE *out, const struct workspace_config *config)
 		fputs(",volatile", out);
 	if (config->no_acls)
 		fputs(",noacl", out);
+	if (config->static_nlink)
+		fputs(",static_nlink", out);
 	fprintf(out, ",passthrough=%s", config->passthrough ? "auto" : "off");
 	fprintf(out, ",writeback=%s", config->writeback ? "auto" : "off");
 	if (config->max_size)

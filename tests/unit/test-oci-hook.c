@@ -75,6 +75,7 @@ static void options_round_trip(void **state)
 		"/a.git@HEAD~1,ro,target=/t,mtime=commit",
 		"/a.git,target=/t,size=3G,inodes=12k",
 		"/a.git,target=/t,passthrough=off",
+		"/a.git,target=/t,static_nlink",
 		"/a.git,target=/t,passthrough=auto,writeback=off",
 		"repo=/odd@name:x.git,rev=a@{1},target=/t",
 	};
@@ -97,6 +98,7 @@ static void options_round_trip(void **state)
 		assert_int_equal(a.max_size, b.max_size);
 		assert_int_equal(a.max_inodes, b.max_inodes);
 		assert_int_equal(a.passthrough, b.passthrough);
+		assert_int_equal(a.static_nlink, b.static_nlink);
 		assert_int_equal(a.writeback, b.writeback);
 		for (size_t k = 0; k < a.layer_count; k++) {
 			assert_string_equal(a.layers[k].path, b.layers[k].path);
