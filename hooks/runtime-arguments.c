@@ -77,7 +77,7 @@ static void take_option(struct scan *scan, const char *word, bool is_global)
 	if (!value && scan->next < scan->argc)
 		value = scan->argv[scan->next++];
 	if (value && row->field != IGNORED)
-		*(const char **)((char *)scan->ret + row->field) = value;
+		*(const char **)(void *)((char *)scan->ret + row->field) = value;
 }
 
 static bool is_option(const char *word)
