@@ -3,108 +3,19 @@
  * The broker as a daemon in foreign hands finds it: the real process, in its sandbox, on a real
  * connection of FUSE. What it registers it must be asked for in the one right way.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include "broker-fixture.h"
+
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "host/control.h"
-#include "host/passthrough.h"
-#include "host/rights.h"
-#include "supervisor/backing.h"
-#include "supervisor/broker.h"
-#include "util/cleanup.h"
 
 /* Longer than the broker takes on any machine. */
 #define PATIENCE_MS 10000
 #define FDS_MAX	    300
-
-static char top[] = "/var/tmp/unit-broker.XXXXXX";
-static int top_fd;
-
-/* One broker and what its daemon holds. */
-struct place {
-	struct broker broker;
-	int socket_fd; /* the daemon's end */
-	int fuse_fd, mount_fd;
-};
-
-static bool can_register(void)
-{
-	struct error err = {0};
-
-	if (rights_in_initial_userns() && passthrough_try(&err) == 0)
-		return true;
-	print_message("no passthrough here: %s\n", err.text);
-	return false;
-}
-
-static int setup_for(void **state, pid_t daemon)
-{
-	struct place *place = calloc(1, sizeof(*place));
-	struct broker_wish wish = {.daemon = daemon,
-		.upper_fd = top_fd,
-		.work_fd = top_fd,
-		.seccomp = SECCOMP_MODE_KILL};
-	struct error err = {0};
-	int fds[2];
-
-	*state = place;
-	place->broker = (struct broker){.pidfd = -1, .setup_fd = -1};
-	place->socket_fd = place->fuse_fd = place->mount_fd = -1;
-	if (!can_register())
-		return 0;
-	if (control_pair(fds, &err) < 0 ||
-		passthrough_connect(1, &place->fuse_fd, &place->mount_fd, &err) < 0)
-		fail_msg("%s", err.text);
-	place->socket_fd = fds[0];
-	wish.daemon_fd = fds[1];
-	if (broker_start(&wish, &place->broker, &err) < 0)
-		fail_msg("%s", err.text);
-	close(fds[1]);
-	if (broker_give_device(&place->broker, place->fuse_fd, &err) < 0)
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_for(state, getpid());
-}
-
-static int teardown(void **state)
-{
-	struct place *place = *state;
-
-	close_keep_errno(place->socket_fd);
-	broker_end(&place->broker);
-	close_keep_errno(place->fuse_fd);
-	close_keep_errno(place->mount_fd);
-	free(place);
-	return 0;
-}
-
-static struct place *place_of(void **state)
-{
-	struct place *place = *state;
-
-	if (place->fuse_fd < 0)
-		skip();
-	return place;
-}
 
 /* Any bytes, with any descriptors. */
 static ssize_t try_send(
@@ -174,15 +85,6 @@ static void expect_end(struct place *place, enum broker_end wanted, const char *
 		fail_msg("%s: the broker ended with %d, wanted %d", what, end, wanted);
 }
 
-static int open_file(const char *name, int flags)
-{
-	int fd = openat(top_fd, name, flags | O_CREAT | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		fail_msg("%s: %s", name, strerror(errno));
-	return fd;
-}
-
 static void a_file_is_registered(void **state)
 {
 	struct place *place = place_of(state);
@@ -197,12 +99,6 @@ static void a_file_is_registered(void **state)
 }
 
 /* --- files that are refused --- */
-
-static int open_path_of_secret(void)
-{
-	close(open_file("secret", O_RDWR));
-	return openat(top_fd, "secret", O_PATH | O_CLOEXEC);
-}
 
 static int open_read_only(void)
 {
@@ -525,66 +421,6 @@ static void it_has_the_ids_of_its_daemon(void **state)
 	close(fd);
 }
 
-/* --- the daemon's half --- */
-
-static void the_daemon_asks(void **state)
-{
-	struct place *place = place_of(state);
-	int fd = open_file("file", O_RDWR), path = open_path_of_secret(), id;
-	struct backing backing;
-
-	backing_init(&backing, steal_fd(&place->socket_fd), 1);
-	id = backing.session.open(backing.session.data, fd);
-	if (id <= 0)
-		fail_msg("open: %d", id);
-	assert_int_equal(backing.session.open(backing.session.data, path), -EACCES);
-	assert_int_equal(backing.session.close(backing.session.data, id), 0);
-	id = backing.session.open(backing.session.data, fd);
-	if (id <= 0)
-		fail_msg("open again: %d", id);
-	/* The broker goes, and nothing but speed is lost. */
-	broker_end(&place->broker);
-	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
-	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
-	assert_true(backing.session.close(backing.session.data, id) < 0);
-	backing_release(&backing);
-	close(path);
-	close(fd);
-}
-
-/* It hangs: who opens a file does not, and nobody asks it again. */
-static void a_broker_that_hangs(void **state)
-{
-	struct place *place = place_of(state);
-	int fd = open_file("file", O_RDWR);
-	struct backing backing;
-
-	assert_int_equal(kill(place->broker.pid, SIGSTOP), 0);
-	backing_init(&backing, steal_fd(&place->socket_fd), 1);
-	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
-	assert_int_equal(backing.session.open(backing.session.data, fd), -EPIPE);
-	backing_release(&backing);
-	close(fd);
-}
-
-static int make_top(void **state)
-{
-	if (!mkdtemp(top))
-		return -1;
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return top_fd < 0 ? -1 : 0;
-}
-
-static int remove_top(void **state)
-{
-	static const char *const names[] = {"file", "secret", "fifo"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		unlinkat(top_fd, names[i], 0);
-	close(top_fd);
-	return rmdir(top);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -599,8 +435,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_ends_with_the_daemon, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_has_two_capabilities, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_has_the_ids_of_its_daemon, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_daemon_asks, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_broker_that_hangs, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);

@@ -4,38 +4,19 @@
  * read ends, and touches nothing but what it was given: each buffer is malloc'ed to its exact size,
  * so that the sanitizers see the first byte too many.
  */
-#include <endian.h>
+#include "pack-bytes.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
-#include <cmocka.h>
 
 #include <git2.h>
 
 #include "layer/git-delta.h"
 #include "layer/git-hash.h"
-#include "layer/git-index.h"
 #include "layer/git-peek.h"
-#include "layer/git-store.h"
-#include "util/pages.h"
 
 #define ROUNDS 2000
-
-static unsigned seed = 1;
-
-static unsigned random_below(unsigned limit)
-{
-	return (unsigned)rand_r(&seed) % limit;
-}
 
 static void *copy_of(const void *bytes, size_t size)
 {
@@ -53,68 +34,6 @@ static void scramble(uint8_t *bytes, size_t size)
 }
 
 /* --- the index --- */
-
-struct entry {
-	uint8_t id[PACK_ID_SIZE];
-	uint64_t offset;
-};
-
-struct buffer {
-	uint8_t bytes[65536];
-	size_t size;
-};
-
-static void put(struct buffer *buffer, const void *bytes, size_t size)
-{
-	assert_true(size <= sizeof(buffer->bytes) - buffer->size);
-	memcpy(buffer->bytes + buffer->size, bytes, size);
-	buffer->size += size;
-}
-
-static void put_32(struct buffer *buffer, uint32_t value)
-{
-	value = htobe32(value);
-	put(buffer, &value, sizeof(value));
-}
-
-static const uint8_t no_checksum[PACK_ID_SIZE];
-
-/* Sorted by id. Offsets of 2 GiB and more go into the large table. */
-static void make_index(
-	struct buffer *out, unsigned version, const struct entry *entries, size_t count)
-{
-	uint32_t large = 0;
-
-	out->size = 0;
-	if (version == 2) {
-		put(out, "\377tOc", 4);
-		put_32(out, 2);
-	}
-	for (unsigned byte = 0; byte < 256; byte++) {
-		uint32_t below = 0;
-
-		for (size_t i = 0; i < count; i++)
-			below += entries[i].id[0] <= byte;
-		put_32(out, below);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (version == 1)
-			put_32(out, (uint32_t)entries[i].offset);
-		put(out, entries[i].id, PACK_ID_SIZE);
-	}
-	for (size_t i = 0; version == 2 && i < count; i++)
-		put_32(out, 0);
-	for (size_t i = 0; version == 2 && i < count; i++)
-		put_32(out, entries[i].offset >> 31 ? 0x80000000u | large++
-						    : (uint32_t)entries[i].offset);
-	for (size_t i = 0; version == 2 && i < count; i++)
-		if (entries[i].offset >> 31) {
-			put_32(out, (uint32_t)(entries[i].offset >> 32));
-			put_32(out, (uint32_t)entries[i].offset);
-		}
-	put(out, no_checksum, PACK_ID_SIZE);
-	put(out, no_checksum, PACK_ID_SIZE);
-}
 
 /* Ids 00.., 0101.., 02.. 0200..01 and so on: several with one first byte. */
 static void make_entries(struct entry *entries, size_t count, bool has_large)
@@ -324,24 +243,6 @@ static void sizes_that_a_delta_cannot_have(void **state)
 
 /* --- beginnings of streams --- */
 
-static size_t deflate_with(
-	int level, int strategy, const void *data, size_t size, uint8_t *out, size_t room)
-{
-	z_stream stream = {0};
-	size_t done;
-
-	assert_int_equal(deflateInit2(&stream, level, Z_DEFLATED, 15, 8, strategy), Z_OK);
-	stream.next_in = (unsigned char *)(uintptr_t)data;
-	stream.avail_in = (unsigned)size;
-	stream.next_out = out;
-	stream.avail_out = (unsigned)room;
-	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-	done = room - stream.avail_out;
-	deflateEnd(&stream);
-	return done;
-}
-
-/* Text, for codes of all lengths. The first bytes are like those of a delta: no two the same. */
 static void fill(uint8_t *data, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -414,188 +315,15 @@ static void ids_as_git_has_them(void **state)
 
 /* --- hostile packs --- */
 
-struct pack_maker {
-	struct buffer pack;
-	struct entry entries[8];
-	size_t count;
-};
-
-static void begin_pack(struct pack_maker *maker)
+static int start_library(void **state)
 {
-	*maker = (struct pack_maker){.count = 0};
-	put(&maker->pack, "PACK\0\0\0\2\0\0\0\0", 12);
+	return git_libgit2_init() > 0 ? 0 : -1;
 }
 
-/* An entry whose id begins with its number. */
-static void add_entry(struct pack_maker *maker, const char *header, size_t header_size,
-	const void *content, size_t size)
+static int end_library(void **state)
 {
-	struct entry *entry = &maker->entries[maker->count++];
-	uint8_t out[4096];
-
-	entry->id[0] = (uint8_t)maker->count;
-	entry->offset = maker->pack.size;
-	put(&maker->pack, header, header_size);
-	put(&maker->pack, out,
-		deflate_with(9, Z_DEFAULT_STRATEGY, content, size, out, sizeof(out)));
-}
-
-/* A delta on the entry of the given number, which may come later. */
-static void add_id_delta(struct pack_maker *maker, unsigned number, const char *delta, size_t size)
-{
-	char header[21] = {0};
-
-	assert_true(size < 16);
-	header[0] = (char)(PACK_ID_DELTA << 4 | size);
-	header[1] = (char)number;
-	add_entry(maker, header, sizeof(header), delta, size);
-}
-
-static void write_file(const char *path, const struct buffer *buffer)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, buffer->bytes, buffer->size), buffer->size);
-	close(fd);
-}
-
-static struct object_store *finish_pack(struct pack_maker *maker)
-{
-	static const char *const dirs[] = {"objects", NULL};
-	static struct buffer index;
-	struct object_store *store;
-	struct error err;
-
-	maker->pack.bytes[11] = (uint8_t)maker->count;
-	put(&maker->pack, no_checksum, sizeof(no_checksum));
-	make_index(&index, 2, maker->entries, maker->count);
-	mkdir("objects", 0700);
-	mkdir("objects/pack", 0700);
-	write_file("objects/pack/pack-1.idx", &index);
-	write_file("objects/pack/pack-1.pack", &maker->pack);
-	assert_int_equal(object_store_open(dirs, &store, &err), 0);
-	return store;
-}
-
-static void expect_broken(struct object_store *store, unsigned number, const char *what)
-{
-	git_oid id = {{(unsigned char)number}};
-	struct object_cause cause = {""};
-	struct object_bytes bytes;
-	uint64_t size;
-
-	assert_int_equal(object_store_read(store, &id, GIT_OBJECT_BLOB, &bytes, &cause), -EIO);
-	if (!strstr(cause.text, what))
-		fail_msg("'%s' lacks '%s'", cause.text, what);
-	/* The size may be told, if it is in the header: it must end, and take no memory. */
-	(void)object_store_read_size(store, &id, GIT_OBJECT_BLOB, &size, &cause);
-}
-
-static void hostile_packs(void **state)
-{
-	struct pack_maker *maker = malloc(sizeof(*maker));
-	struct object_store *store;
-
-	begin_pack(maker);
-	/* 1 and 2 are made of each other, 3 of itself, 4 of what is not there. */
-	add_id_delta(maker, 2, "\x10\x04\x90\x04", 4);
-	add_id_delta(maker, 1, "\x10\x04\x90\x04", 4);
-	add_id_delta(maker, 3, "\x10\x04\x90\x04", 4);
-	add_id_delta(maker, 99, "\x10\x04\x90\x04", 4);
-	/* 5 lies in front of the pack's start, 6 claims a petabyte, 7 less than it has. */
-	add_entry(maker, "\x64\xff\x7f", 3, "\x10\x04\x90\x04", 4);
-	add_entry(maker, "\xb0\x80\x80\x80\x80\x80\x80\x04", 8, "x", 1);
-	add_entry(maker, "\x33", 1, "four", 4);
-	/* 8 is sound, but for its id. */
-	add_entry(maker, "\x34", 1, "four", 4);
-	store = finish_pack(maker);
-	for (unsigned number = 1; number <= 7; number++)
-		expect_broken(store, number, "damaged");
-	expect_broken(store, 8, "another id");
-	object_store_close(store);
-	free(maker);
-}
-
-/* An object that its header and its delta give a size that no pack can hold. */
-static void claims_of_deltas(void **state)
-{
-	struct pack_maker *maker = malloc(sizeof(*maker));
-	struct object_store *store;
-
-	begin_pack(maker);
-	add_entry(maker, "\x34", 1, "four", 4);
-	add_id_delta(maker, 1, "\x04\x80\x80\x80\x80\x80\x80\x80\x04\x90\x04", 11);
-	add_id_delta(maker, 1, "\x05\x04\x90\x04", 4);
-	store = finish_pack(maker);
-	expect_broken(store, 2, "damaged");
-	expect_broken(store, 3, "damaged");
-	object_store_close(store);
-	free(maker);
-}
-
-/* Somebody cuts the pack off while it is held: an error, no signal. */
-static void a_pack_that_is_cut_off_meanwhile(void **state)
-{
-	struct pack_maker *maker = malloc(sizeof(*maker));
-	struct object_store *store;
-
-	begin_pack(maker);
-	add_entry(maker, "\x34", 1, "four", 4);
-	store = finish_pack(maker);
-	assert_int_equal(truncate("objects/pack/pack-1.pack", 15), 0);
-	expect_broken(store, 1, "damaged");
-	assert_int_equal(truncate("objects/pack/pack-1.pack", 0), 0);
-	expect_broken(store, 1, "damaged");
-	object_store_close(store);
-	free(maker);
-}
-
-/* The same with the index, which is mapped, and whatever else is written into it. */
-static void an_index_that_changes_meanwhile(void **state)
-{
-	struct pack_maker *maker = malloc(sizeof(*maker));
-	struct object_store *store;
-	uint8_t noise[4096];
-	int fd;
-
-	assert_int_equal(pages_guard(), 0);
-	for (unsigned round = 0; round < 20; round++) {
-		begin_pack(maker);
-		add_entry(maker, "\x34", 1, "four", 4);
-		store = finish_pack(maker);
-		fd = open("objects/pack/pack-1.idx", O_WRONLY | O_CLOEXEC);
-		assert_true(fd >= 0);
-		for (size_t i = 0; i < sizeof(noise); i++)
-			noise[i] = (uint8_t)(round ? random_below(256) : 0xff);
-		/* Behind the magic, and within the file. */
-		assert_int_equal(pwrite(fd, noise, 1024 + 8 * (size_t)round, 8), 1024 + 8 * round);
-		expect_broken(store, 1, "");
-		assert_int_equal(ftruncate(fd, 0), 0);
-		expect_broken(store, 1, "");
-		close(fd);
-		object_store_close(store);
-	}
-	free(maker);
-}
-
-static int enter_scratch(void **state)
-{
-	static char path[] = "/tmp/test-git-pack.XXXXXX";
-
-	*state = path;
-	git_libgit2_init();
-	return mkdtemp(path) && chdir(path) == 0 ? 0 : -1;
-}
-
-static int leave_scratch(void **state)
-{
-	unlink("objects/pack/pack-1.idx");
-	unlink("objects/pack/pack-1.pack");
-	rmdir("objects/pack");
-	rmdir("objects");
 	git_libgit2_shutdown();
-	return chdir("/") == 0 && rmdir(*state) == 0 ? 0 : -1;
+	return 0;
 }
 
 int main(void)
@@ -610,11 +338,7 @@ int main(void)
 		cmocka_unit_test(the_first_bytes_of_streams),
 		cmocka_unit_test(beginnings_of_anything),
 		cmocka_unit_test(ids_as_git_has_them),
-		cmocka_unit_test(hostile_packs),
-		cmocka_unit_test(claims_of_deltas),
-		cmocka_unit_test(a_pack_that_is_cut_off_meanwhile),
-		cmocka_unit_test(an_index_that_changes_meanwhile),
 	};
 
-	return cmocka_run_group_tests(tests, enter_scratch, leave_scratch);
+	return cmocka_run_group_tests(tests, start_library, end_library);
 }
