@@ -13,6 +13,7 @@
 
 #include "hook.h"
 #include "util/cleanup.h"
+#include "util/write.h"
 
 #define NAMES_TRIED 16
 
@@ -75,25 +76,10 @@ static int make_temporary(const struct place *place, char **ret_name, struct err
 	return error_set_errno(err, errno, EXIT_STATUS_FAILED, "cannot make a file beside it");
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static int fill(int fd, const struct stat *old, const char *text, size_t size, struct error *err)
 {
 	struct stat st;
-	int r = write_all(fd, text, size);
+	int r = write_fully(fd, text, size);
 
 	if (!r && fstat(fd, &st) < 0)
 		r = -errno;

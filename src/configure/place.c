@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/write.h"
 
 #define LINKS_MAX   16
 #define ENTRIES_MAX 1000
@@ -196,26 +197,11 @@ static void copy_attributes(const struct place *place, int fd)
 	}
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int fill(const struct place *place, int fd, const char *text, size_t size)
 {
 	bool known = place->st.st_mode != 0;
 	mode_t mode = known ? place->st.st_mode & 07777 : 0644;
-	int r = write_all(fd, text, size);
+	int r = write_fully(fd, text, size);
 
 	if (r < 0)
 		return r;

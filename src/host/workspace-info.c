@@ -15,6 +15,7 @@
 #include <git-overlayfs/log.h>
 
 #include "util/cleanup.h"
+#include "util/write.h"
 
 /* 500 layers, with long paths in JSON. */
 #define INFO_SIZE_MAX (8 << 20)
@@ -87,21 +88,6 @@ static int info_to_text(const struct workspace_info *info, char **ret_text, size
 	return json_writer_finish(writer, ret_text, ret_size);
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* So that a reboot, which empties the run directory, does not cost the upper. */
 static int mark_kept(const char *state_dir)
 {
@@ -127,7 +113,7 @@ int workspace_store(
 	if (r == 0) {
 		fd = openat(ws->run_fd, WORKSPACE_FILE ".new",
 			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-		r = fd < 0 ? -errno : write_all(fd, text, size);
+		r = fd < 0 ? -errno : write_fully(fd, text, size);
 	}
 	if (r == 0 && renameat(ws->run_fd, WORKSPACE_FILE ".new", ws->run_fd, WORKSPACE_FILE) < 0)
 		r = -errno;

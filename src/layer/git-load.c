@@ -14,6 +14,7 @@
 
 #include "util/cleanup.h"
 #include "util/fdcache.h"
+#include "util/write.h"
 
 #define LARGE_SIZE (16u << 20)
 
@@ -124,21 +125,6 @@ static int open_scratch(int dir_fd)
 	int fd = try_open_scratch(dir_fd);
 
 	return fd < 0 && fdcache_make_room(-fd) ? try_open_scratch(dir_fd) : fd;
-}
-
-static int write_fully(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 /* The same file, for reading only: nobody we hand it to can change it. */
