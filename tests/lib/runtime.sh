@@ -56,7 +56,7 @@ engine_image_tar() {
 
 # workspaces: records and uppers of workspaces of ./repo.git, one a line
 workspaces() {
-	grep -rlsF "$PWD/repo.git" "${record_dirs[@]}" || :
+	grep -rlsF --exclude=".events*" "$PWD/repo.git" "${record_dirs[@]}" || :
 }
 
 no_workspaces() {
