@@ -235,10 +235,12 @@ int job_release_workspace(struct job *job, struct error *err)
 
 void job_undo(struct job *job, const struct error *why)
 {
-	/* For the history: it sees that we go, and not why. */
+	/* While the daemon still serves: it has what was made for volumes, and takes it out again.
+	 */
+	mounter_undo(&job->mounter);
+	/* For the history: it sees that we go, and not why. It ends the daemon. */
 	if (job->control_fd >= 0)
 		control_send_failed(job->control_fd, why, NULL);
-	mounter_undo(&job->mounter);
 	/* The supervisor undoes what is its own when we vanish before READY. */
 	close_keep_errno(steal_fd(&job->control_fd));
 	if (job->supervisor > 0)
