@@ -52,6 +52,11 @@ void json_write_key(struct json_writer *writer, const char *key);
 void json_write_string(struct json_writer *writer, const char *value);
 void json_write_integer(struct json_writer *writer, int64_t value);
 void json_write_bool(struct json_writer *writer, bool value);
+/* A member of an object. A count that is too large for the format is the largest there is. */
+void json_write_text(struct json_writer *writer, const char *key, const char *value);
+void json_write_number(struct json_writer *writer, const char *key, int64_t value);
+void json_write_count(struct json_writer *writer, const char *key, uint64_t value);
+void json_write_flag(struct json_writer *writer, const char *key, bool value);
 /* 0 and the text, which the caller frees, or -errno. Ends the writer either way. */
 int json_writer_finish(struct json_writer *writer, char **ret_text, size_t *ret_size);
 

@@ -141,25 +141,18 @@ static int print_text(const struct wish *wish, const struct configure_plan *plan
 	return r;
 }
 
-static void write_member(struct json_writer *writer, const char *key, const char *value)
-{
-	json_write_key(writer, key);
-	json_write_string(writer, value);
-}
-
 static void write_change(struct json_writer *writer, const struct wish *wish,
 	const struct configure_plan *plan, size_t i)
 {
 	_cleanup_free_ char *diff = NULL;
 
 	json_write_object_begin(writer);
-	write_member(writer, "path", configure_plan_path(plan, i));
-	write_member(writer, "action", actions[configure_plan_action(plan, i)]);
-	json_write_key(writer, "backup");
-	json_write_bool(writer, configure_plan_made_backup(plan, i));
+	json_write_text(writer, "path", configure_plan_path(plan, i));
+	json_write_text(writer, "action", actions[configure_plan_action(plan, i)]);
+	json_write_flag(writer, "backup", configure_plan_made_backup(plan, i));
 	if (wish->dry_run && configure_plan_action(plan, i) != CONFIGURE_KEEPS) {
 		diff = configure_plan_diff(plan, i);
-		write_member(writer, "diff", diff);
+		json_write_text(writer, "diff", diff);
 	}
 	json_write_object_end(writer);
 }
@@ -174,17 +167,16 @@ static int print_json(const struct wish *wish, const struct configure_plan *plan
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "configure");
 	json_write_object_begin(writer);
-	write_member(writer, "engine", wish->request.engine);
-	json_write_key(writer, "dry_run");
-	json_write_bool(writer, wish->dry_run);
+	json_write_text(writer, "engine", wish->request.engine);
+	json_write_flag(writer, "dry_run", wish->dry_run);
 	json_write_key(writer, "files");
 	json_write_array_begin(writer);
 	for (size_t i = 0; i < configure_plan_count(plan); i++)
 		write_change(writer, wish, plan, i);
 	json_write_array_end(writer);
-	write_member(writer, "note", configure_plan_note(plan));
-	write_member(writer, "check", configure_plan_check(plan));
-	write_member(
+	json_write_text(writer, "note", configure_plan_note(plan));
+	json_write_text(writer, "check", configure_plan_check(plan));
+	json_write_text(
 		writer, "restart", plan_does_something(plan) ? configure_plan_restart(plan) : "");
 	json_write_object_end(writer);
 	r = json_writer_finish(writer, &text, &size);

@@ -37,14 +37,10 @@ static void write_json(
 	struct json_writer *writer, const struct probe *probe, const struct finding *finding)
 {
 	json_write_object_begin(writer);
-	json_write_key(writer, "name");
-	json_write_string(writer, probe->name);
-	json_write_key(writer, "state");
-	json_write_string(writer, state_names[finding->state]);
-	json_write_key(writer, "text");
-	json_write_string(writer, finding->text);
-	json_write_key(writer, "remedy");
-	json_write_string(writer, finding->remedy);
+	json_write_text(writer, "name", probe->name);
+	json_write_text(writer, "state", state_names[finding->state]);
+	json_write_text(writer, "text", finding->text);
+	json_write_text(writer, "remedy", finding->remedy);
 	json_write_object_end(writer);
 }
 

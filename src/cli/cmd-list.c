@@ -61,32 +61,21 @@ static int add_row(struct listing *listing, const char *const cells[COLUMNS])
 	return 0;
 }
 
-static void write_member(struct json_writer *writer, const char *key, const char *value)
-{
-	json_write_key(writer, key);
-	json_write_string(writer, value);
-}
-
 static void write_json(struct json_writer *writer, const struct workspace_info *info)
 {
 	json_write_object_begin(writer);
-	write_member(writer, "id", info->id);
-	json_write_key(writer, "alive");
-	json_write_bool(writer, info->alive);
-	write_member(writer, "state", info->alive ? workspace_state_name(info->state) : "dead");
-	write_member(writer, "mountpoint", info->mountpoint);
-	write_member(writer, "source", info->source);
-	write_member(writer, "commit", info->commit);
-	write_member(writer, "upper", info->upper);
-	write_member(writer, "container", info->container);
-	json_write_key(writer, "keep");
-	json_write_bool(writer, info->keep);
-	json_write_key(writer, "supervisor");
-	json_write_integer(writer, info->supervisor);
-	json_write_key(writer, "daemon");
-	json_write_integer(writer, info->daemon);
-	json_write_key(writer, "created");
-	json_write_integer(writer, info->created);
+	json_write_text(writer, "id", info->id);
+	json_write_flag(writer, "alive", info->alive);
+	json_write_text(writer, "state", info->alive ? workspace_state_name(info->state) : "dead");
+	json_write_text(writer, "mountpoint", info->mountpoint);
+	json_write_text(writer, "source", info->source);
+	json_write_text(writer, "commit", info->commit);
+	json_write_text(writer, "upper", info->upper);
+	json_write_text(writer, "container", info->container);
+	json_write_flag(writer, "keep", info->keep);
+	json_write_number(writer, "supervisor", info->supervisor);
+	json_write_number(writer, "daemon", info->daemon);
+	json_write_number(writer, "created", info->created);
 	json_write_object_end(writer);
 }
 

@@ -154,18 +154,6 @@ void report_print(const struct policy_report *report)
 
 /* --- JSON --- */
 
-static void write_text(struct json_writer *writer, const char *key, const char *value)
-{
-	json_write_key(writer, key);
-	json_write_string(writer, value);
-}
-
-static void write_number(struct json_writer *writer, const char *key, uint64_t value)
-{
-	json_write_key(writer, key);
-	json_write_integer(writer, value > INT64_MAX ? INT64_MAX : (int64_t)value);
-}
-
 /* null: the entry has no such list. */
 static void write_globs(
 	struct json_writer *writer, const char *key, const struct policy_globs *globs)
@@ -188,31 +176,30 @@ static void write_trial(
 	bool admits = try_entry(report, index, &trial);
 
 	json_write_object_begin(writer);
-	write_number(writer, "entry", index);
-	json_write_key(writer, "admits");
-	json_write_bool(writer, admits);
+	json_write_count(writer, "entry", index);
+	json_write_flag(writer, "admits", admits);
 	if (!admits) {
-		write_text(writer, "key", trial.key);
-		write_text(writer, "asked", trial.asked[0] ? trial.asked : NULL);
-		write_text(writer, "resolved", trial.resolved[0] ? trial.resolved : NULL);
+		json_write_text(writer, "key", trial.key);
+		json_write_text(writer, "asked", trial.asked[0] ? trial.asked : NULL);
+		json_write_text(writer, "resolved", trial.resolved[0] ? trial.resolved : NULL);
 		if (trial.globs)
 			write_globs(writer, "allowed", trial.globs);
 		else
-			write_number(writer, "allowed", trial.limit);
-		write_text(writer, "reason", trial.fault);
+			json_write_count(writer, "allowed", trial.limit);
+		json_write_text(writer, "reason", trial.fault);
 	}
 	json_write_object_end(writer);
 }
 
 static void write_asker(struct json_writer *writer, const struct policy_asker *asker)
 {
-	write_text(writer, "user", asker->user);
+	json_write_text(writer, "user", asker->user);
 	json_write_key(writer, "namespaces");
 	json_write_array_begin(writer);
 	for (size_t i = 0; asker->namespaces[i]; i++)
 		json_write_string(writer, asker->namespaces[i]);
 	json_write_array_end(writer);
-	write_text(writer, "service_account", asker->service_account);
+	json_write_text(writer, "service_account", asker->service_account);
 }
 
 static void write_report(struct json_writer *writer, const struct policy_report *report)
@@ -220,19 +207,17 @@ static void write_report(struct json_writer *writer, const struct policy_report 
 	ssize_t found = report_find_entry(report);
 
 	json_write_object_begin(writer);
-	json_write_key(writer, "allowed");
-	json_write_bool(writer, report_is_allowed(report));
-	write_text(writer, "policy", report->path);
-	json_write_key(writer, "exists");
-	json_write_bool(writer, has_file(report->policy));
-	write_text(writer, "hook", report->is_rootful ? "root" : "rootless");
+	json_write_flag(writer, "allowed", report_is_allowed(report));
+	json_write_text(writer, "policy", report->path);
+	json_write_flag(writer, "exists", has_file(report->policy));
+	json_write_text(writer, "hook", report->is_rootful ? "root" : "rootless");
 	write_asker(writer, report->request->asker);
 	json_write_key(writer, "entry");
 	if (found >= 0)
 		json_write_integer(writer, found);
 	else
 		json_write_string(writer, NULL);
-	write_text(writer, "not_opened", report->place_error);
+	json_write_text(writer, "not_opened", report->place_error);
 	json_write_key(writer, "entries");
 	json_write_array_begin(writer);
 	for (size_t i = 0; i < report->policy->count; i++)
@@ -320,9 +305,9 @@ void policy_show(const struct policy *policy, const char *path)
 static void write_limit(struct json_writer *writer, const char *key, bool is_set, uint64_t most)
 {
 	if (is_set)
-		write_number(writer, key, most);
+		json_write_count(writer, key, most);
 	else
-		write_text(writer, key, NULL);
+		json_write_text(writer, key, NULL);
 }
 
 static void write_entry(struct json_writer *writer, const struct policy_entry *entry)
@@ -343,9 +328,8 @@ int policy_show_json(const struct policy *policy, const char *path, struct error
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "policy");
 	json_write_object_begin(writer);
-	write_text(writer, "policy", path);
-	json_write_key(writer, "exists");
-	json_write_bool(writer, has_file(policy));
+	json_write_text(writer, "policy", path);
+	json_write_flag(writer, "exists", has_file(policy));
 	json_write_key(writer, "allow");
 	json_write_array_begin(writer);
 	for (size_t i = 0; i < policy->count; i++)

@@ -72,8 +72,7 @@ static int format_line(enum workspace_event event, const struct workspace_info *
 	put(writer, "time", now, max);
 	put(writer, "event", names[event], max);
 	put(writer, "id", info->id, max);
-	json_write_key(writer, "pid");
-	json_write_integer(writer, info->supervisor);
+	json_write_number(writer, "pid", info->supervisor);
 	put(writer, "mountpoint", info->mountpoint, max);
 	put(writer, "container", info->container, max);
 	put(writer, "source", info->source, max);

@@ -70,16 +70,11 @@ static int info_to_text(const struct workspace_info *info, char **ret_text, size
 		json_write_key(writer, strings[i].key);
 		json_write_string(writer, strings[i].value ? strings[i].value : "");
 	}
-	json_write_key(writer, "keep");
-	json_write_bool(writer, info->keep);
-	json_write_key(writer, "supervisor");
-	json_write_integer(writer, info->supervisor);
-	json_write_key(writer, "daemon");
-	json_write_integer(writer, info->daemon);
-	json_write_key(writer, "created");
-	json_write_integer(writer, info->created);
-	json_write_key(writer, "connection");
-	json_write_integer(writer, info->connection);
+	json_write_flag(writer, "keep", info->keep);
+	json_write_number(writer, "supervisor", info->supervisor);
+	json_write_number(writer, "daemon", info->daemon);
+	json_write_number(writer, "created", info->created);
+	json_write_number(writer, "connection", info->connection);
 	if (info->request) {
 		json_write_key(writer, "request");
 		workspace_request_write(info->request, writer);
