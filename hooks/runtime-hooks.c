@@ -104,15 +104,6 @@ int runtime_hooks_parse(
 	return r;
 }
 
-/* Who may write to it names a program that runs with the engine's rights. */
-static int check_owner(const struct stat *st, struct error *err)
-{
-	if (!engine_is_rootful() || (st->st_uid == 0 && !(st->st_mode & 0022)))
-		return 0;
-	return error_set(err, EPERM, EXIT_STATUS_FAILED,
-		"may be written by others than root; chown root it, chmod go-w it");
-}
-
 static int read_file(
 	struct runtime_hooks *hooks, const char *dir, const char *name, struct error *err)
 {
@@ -128,7 +119,7 @@ static int read_file(
 	r = input_read_file(AT_FDCWD, path, 0, FILE_MAX, &text, &size, &st, err);
 	if (r < 0)
 		return r;
-	r = check_owner(&st, err);
+	r = engine_check_file(engine_is_rootful(), &st, err);
 	if (!r)
 		r = runtime_hooks_parse(hooks, text, size, err);
 	return r < 0 ? error_prefix(err, "%s", path) : 0;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <git-overlayfs/config.h>
@@ -79,6 +80,11 @@ bool oci_is_sandbox_container(const struct oci_state *state, const struct oci_co
  */
 bool engine_is_rootful(void);
 bool engine_map_is_rootful(FILE *map); /* by the text of a uid_map; when in doubt, true */
+/*
+ * Who may write to what a rootful hook obeys has root's rights: -EPERM for a file that is not
+ * root's alone. Of a rootless engine any file will do.
+ */
+int engine_check_file(bool is_rootful, const struct stat *st, struct error *err);
 /* A rootless engine runs us as root of a user namespace: the user is who that is outside. */
 unsigned engine_user(void);
 /* Who that is: a name, or a number where there is none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <git-overlayfs/oci.h>
 
+#include <errno.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -34,6 +35,14 @@ bool engine_is_rootful(void)
 	if (map)
 		fclose(map);
 	return is_rootful;
+}
+
+int engine_check_file(bool is_rootful, const struct stat *st, struct error *err)
+{
+	if (!is_rootful || (st->st_uid == 0 && !(st->st_mode & 0022)))
+		return 0;
+	return error_set(err, EPERM, EXIT_STATUS_FAILED,
+		"may be written by others than root; chown root it, chmod go-w it");
 }
 
 unsigned engine_user(void)

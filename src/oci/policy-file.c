@@ -11,7 +11,6 @@
 #include "oci/policy.h"
 #include "util/cleanup.h"
 
-/* Who may write to the policy grants himself what root can read. */
 static int check_file(int fd, bool is_rootful, struct error *err)
 {
 	struct stat st;
@@ -20,10 +19,7 @@ static int check_file(int fd, bool is_rootful, struct error *err)
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "fstat");
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, EXIT_STATUS_FAILED, "no regular file");
-	if (!is_rootful || (st.st_uid == 0 && !(st.st_mode & 0022)))
-		return 0;
-	return error_set(err, EPERM, EXIT_STATUS_FAILED,
-		"may be written by others than root; chown root it, chmod go-w it");
+	return engine_check_file(is_rootful, &st, err);
 }
 
 static int read_all(int fd, char **ret_text, size_t *ret_size, struct error *err)
