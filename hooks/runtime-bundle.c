@@ -13,7 +13,7 @@
 
 #include "hook.h"
 #include "util/cleanup.h"
-#include "util/write.h"
+#include "util/fully.h"
 
 #define NAMES_TRIED 16
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
-#include "util/write.h"
+#include "util/fully.h"
 
 #define LINKS_MAX   16
 #define ENTRIES_MAX 1000
@@ -110,7 +110,6 @@ static int read_file(
 	_cleanup_close_ int fd =
 		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	_cleanup_free_ char *text = NULL;
-	size_t used = 0;
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, ret_st) < 0)
@@ -120,15 +119,12 @@ static int read_file(
 	text = malloc(PLACE_SIZE_MAX + 1);
 	if (!text)
 		return -ENOMEM;
-	while ((n = read(fd, text + used, PLACE_SIZE_MAX + 1 - used)) > 0)
-		used += (size_t)n;
-	if (n < 0)
-		return -errno;
-	if (used > PLACE_SIZE_MAX)
-		return -EFBIG;
-	text[used] = '\0';
+	n = read_fully(fd, text, PLACE_SIZE_MAX + 1);
+	if (n < 0 || n > PLACE_SIZE_MAX)
+		return n < 0 ? (int)n : -EFBIG;
+	text[n] = '\0';
 	*ret_text = steal_ptr(&text);
-	*ret_size = used;
+	*ret_size = (size_t)n;
 	return 0;
 }
 

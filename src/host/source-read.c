@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/fully.h"
 
 void source_dir_init(struct source_dir *dir)
 {
@@ -74,27 +75,6 @@ int source_dir_open(int dirfd, const char *path, struct source_dir *ret_dir)
 	return r;
 }
 
-static int read_all(int fd, char *text, size_t size, size_t *ret_length)
-{
-	size_t used = 0;
-
-	for (;;) {
-		ssize_t n = read(fd, text + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-		if (used == size)
-			return -EFBIG;
-	}
-	*ret_length = used;
-	return 0;
-}
-
 int source_read_text(int dirfd, const char *path, char **ret_text, size_t *ret_length)
 {
 	/* O_NONBLOCK: a repository may hold a FIFO of this name. */
@@ -105,7 +85,7 @@ int source_read_text(int dirfd, const char *path, char **ret_text, size_t *ret_l
 	_cleanup_close_ int fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
-	int r;
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
@@ -116,10 +96,11 @@ int source_read_text(int dirfd, const char *path, char **ret_text, size_t *ret_l
 	text = malloc(SOURCE_TEXT_MAX + 1);
 	if (!text)
 		return -ENOMEM;
-	r = read_all(fd, text, SOURCE_TEXT_MAX + 1, ret_length);
-	if (r)
-		return r;
-	text[*ret_length] = '\0';
+	n = read_fully(fd, text, SOURCE_TEXT_MAX + 1);
+	if (n < 0 || n > SOURCE_TEXT_MAX)
+		return n < 0 ? (int)n : -EFBIG;
+	text[n] = '\0';
+	*ret_length = (size_t)n;
 	*ret_text = steal_ptr(&text);
 	return 0;
 }

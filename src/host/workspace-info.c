@@ -15,7 +15,7 @@
 #include <git-overlayfs/log.h>
 
 #include "util/cleanup.h"
-#include "util/write.h"
+#include "util/fully.h"
 
 /* 500 layers, with long paths in JSON. */
 #define INFO_SIZE_MAX (8 << 20)

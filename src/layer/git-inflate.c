@@ -14,6 +14,7 @@
 #include "layer/git-pack.h"
 #include "layer/git-window.h"
 #include "util/cleanup.h"
+#include "util/fully.h"
 
 #define INPUT_SIZE 65536
 /* A stream that may be longer than this is read in parts. */

@@ -14,7 +14,7 @@
 
 #include "util/cleanup.h"
 #include "util/fdcache.h"
-#include "util/write.h"
+#include "util/fully.h"
 
 #define LARGE_SIZE (16u << 20)
 

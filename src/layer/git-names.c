@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/fully.h"
 
 /* As git has it for references that are names of references. */
 #define SYMBOLIC_DEPTH	5
@@ -38,7 +39,7 @@ static int read_text(
 	_cleanup_close_ int fd = openat(dir_fd, path, flags);
 	_cleanup_(text_release) struct text text = {0};
 	struct stat st;
-	ssize_t n = 1;
+	ssize_t n;
 
 	if (fd < 0)
 		return errno == ENOTDIR ? -ENOENT : -errno;
@@ -51,13 +52,10 @@ static int read_text(
 	text.data = malloc((size_t)st.st_size + 1);
 	if (!text.data)
 		return -ENOMEM;
-	while (n > 0 && text.size < (size_t)st.st_size) {
-		n = read(fd, text.data + text.size, (size_t)st.st_size - text.size);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		text.size += n > 0 ? (size_t)n : 0;
-		n = n < 0 ? 1 : n;
-	}
+	n = read_fully(fd, text.data, (size_t)st.st_size);
+	if (n < 0)
+		return (int)n;
+	text.size = (size_t)n;
 	text.data[text.size] = '\0';
 	*ret_text = text;
 	text.data = NULL;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/fully.h"
 
 #define INDEX_SUFFIX ".idx"
 #define PACK_SUFFIX  ".pack"
@@ -22,24 +23,6 @@ struct pack_header {
 	char magic[4];
 	uint32_t version, count;
 };
-
-ssize_t pread_fully(int fd, void *buf, size_t size, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t n = pread(fd, (char *)buf + done, size - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
 
 /* "pack-x.pack" for "pack-x.idx". */
 static char *path_of_pack(const char *index_path)

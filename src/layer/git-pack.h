@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "layer/git-index.h"
 #include "layer/git-store.h"
@@ -33,6 +32,3 @@ int held_pack_open(
 	const char *index_path, struct held_pack **ret_pack, struct object_cause *ret_cause);
 /* NULL is fine. */
 void held_pack_close(struct held_pack *pack);
-
-/* Reads until the buffer is full or the file ends. Returns the count or -errno. */
-ssize_t pread_fully(int fd, void *buf, size_t size, uint64_t offset);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "layer/git-pack.h"
+#include "util/fully.h"
 #include "util/lock.h"
 
 /*

@@ -255,7 +255,8 @@ void layer_close(struct layer *layer)
 
 /* --- what kinds and callers share --- */
 
-static ssize_t pread_fully(int fd, void *buf, size_t size, off_t offset)
+/* As read(2) does: what was read before an error counts. */
+static ssize_t pread_most(int fd, void *buf, size_t size, off_t offset)
 {
 	size_t done = 0;
 
@@ -278,7 +279,7 @@ ssize_t layer_file_pread(const struct layer_file *file, void *buf, size_t size, 
 	if (offset < 0)
 		return -EINVAL;
 	if (file->fd >= 0)
-		return pread_fully(file->fd, buf, size, offset);
+		return pread_most(file->fd, buf, size, offset);
 	if ((uint64_t)offset >= file->size)
 		return 0;
 	if (size > file->size - (uint64_t)offset)

@@ -10,6 +10,7 @@
 
 #include "oci/policy.h"
 #include "util/cleanup.h"
+#include "util/fully.h"
 
 static int check_file(int fd, bool is_rootful, struct error *err)
 {
@@ -25,20 +26,18 @@ static int check_file(int fd, bool is_rootful, struct error *err)
 static int read_all(int fd, char **ret_text, size_t *ret_size, struct error *err)
 {
 	_cleanup_free_ char *text = malloc(POLICY_FILE_MAX + 1);
-	size_t size = 0;
+	ssize_t size;
 
 	if (!text)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	for (ssize_t n = 1; n != 0; size += n > 0 ? (size_t)n : 0) {
-		n = read(fd, text + size, POLICY_FILE_MAX + 1 - size);
-		if (n < 0 && errno != EINTR)
-			return error_set_errno(err, errno, EXIT_STATUS_FAILED, "read");
-	}
+	size = read_fully(fd, text, POLICY_FILE_MAX + 1);
+	if (size < 0)
+		return error_set_errno(err, (int)-size, EXIT_STATUS_FAILED, "read");
 	if (size > POLICY_FILE_MAX)
 		return error_set(
 			err, EFBIG, EXIT_STATUS_FAILED, "longer than %u bytes", POLICY_FILE_MAX);
 	*ret_text = steal_ptr(&text);
-	*ret_size = size;
+	*ret_size = (size_t)size;
 	return 0;
 }
 
