@@ -139,10 +139,17 @@ static void *run(void *data)
 	return NULL;
 }
 
-/* A server that yields to everybody, or keeps to one processor, would hand that down. */
+/*
+ * A server that yields to everybody, or keeps to one processor, would hand that down. A thread is
+ * what it is before it serves, so each asks once, and not at each step of a walk.
+ */
 static bool schedules_as_usual(void)
 {
-	return sched_getscheduler(0) == SCHED_OTHER;
+	static _Thread_local int policy = -1;
+
+	if (policy < 0)
+		policy = sched_getscheduler(0);
+	return policy == SCHED_OTHER;
 }
 
 /* No signal is for it. */
