@@ -4,12 +4,8 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-/* A longer wait is the client's own time. */
-#define PROMPT_NS 1000000
-/* A turn on one processor takes less, with what most clients do between two requests. */
-#define SLOW_NS 25000
-/* Waits in a mean. */
-#define ROUND 8
+#include "fuse/pace.h"
+
 /* So many slow ones on end, and another processor is tried for as many. */
 #define SLOW_RUN 2
 /* Processors that are tried on end. */
@@ -20,25 +16,6 @@
 
 /* Of the calling thread, while it serves. */
 static _Thread_local struct near *current;
-
-bool pace_is_slow(struct pace *pace, int64_t wait_ns)
-{
-	int64_t mean;
-
-	if (wait_ns > PROMPT_NS)
-		return false;
-	pace->sum_ns += wait_ns;
-	if (++pace->count < ROUND)
-		return false;
-	mean = pace->sum_ns / ROUND;
-	pace->sum_ns = 0;
-	pace->count = 0;
-	if (pace->rest > 0) {
-		pace->rest--;
-		return false;
-	}
-	return mean > SLOW_NS;
-}
 
 static long count_preempted(void)
 {
@@ -152,9 +129,9 @@ static void end_run(struct near *near)
 
 void near_note(struct near *near, int64_t wait_ns)
 {
-	bool is_slow = wait_ns >= SLOW_NS;
+	bool is_slow = wait_ns >= PACE_SLOW_NS;
 
-	if (near->is_off || wait_ns > PROMPT_NS)
+	if (near->is_off || wait_ns > PACE_PROMPT_NS)
 		return;
 	if (near->tried == 0) {
 		if (is_slow && near->rest > 0) {

@@ -18,16 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether requests come so promptly, but so slowly, that wake-ups are what takes the time. */
-struct pace {
-	int64_t sum_ns;
-	unsigned count; /* of waits in the sum */
-	unsigned rest;	/* rounds that do not count, for it was tried in vain */
-};
-
-/* After each request, with how long the server waited for it. True: they are. */
-bool pace_is_slow(struct pace *pace, int64_t wait_ns);
-
 struct near {
 	cpu_set_t allowed;    /* where it may be at all */
 	bool is_off;	      /* nothing to choose, or not for us to choose */

@@ -3,22 +3,18 @@
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "fuse/loop.h"
 #include "fuse/near.h"
+#include "fuse/pace.h"
 #include "util/clock.h"
 
 /* A read(2) that took longer has waited; one of much data is no sign. */
 #define WAITED_NS 10000
 #define MUCH	  65536
-/* So many requests on end that were there already: one server is not enough. */
-#define BEHIND_RUN 16
-/* The near server looks at one in so many of them. */
-#define FOUND_SAMPLE 4
-/* So many on end that had to be waited for: one server too many. */
-#define WAITED_RUN 4
 /*
  * A request that takes longer waits for a disk or computes, so a wake-up matters little, and a
  * SCHED_IDLE server would only come later. After so many on end the near server gives its place up.
@@ -33,7 +29,7 @@
 struct server {
 	struct loop *loop;
 	struct fuse_buf buffer;
-	unsigned found_run, waited_run, long_run, look;
+	unsigned long_run;
 	struct pace pace;
 	bool is_slow;
 };
@@ -66,6 +62,13 @@ static int receive(struct server *server)
 	return n;
 }
 
+static uint32_t opcode_of(const struct server *server)
+{
+	const struct fuse_in_header *header = server->buffer.mem;
+
+	return header->opcode;
+}
+
 /* False: the connection has ended, or the loop. */
 static bool take(struct server *server)
 {
@@ -83,8 +86,7 @@ static bool take(struct server *server)
 		return false;
 	wait = clock_now_ns() - begun;
 	waited = n < MUCH && wait > WAITED_NS;
-	server->found_run = waited ? 0 : server->found_run + 1;
-	server->waited_run = waited ? server->waited_run + 1 : 0;
+	pace_take(&server->pace, opcode_of(server), waited);
 	server->is_slow = n < MUCH && !server->long_run && pace_is_slow(&server->pace, wait);
 	return true;
 }
@@ -101,10 +103,9 @@ static void serve(struct server *server)
 static void call_overseer(struct server *server)
 {
 	struct loop *loop = server->loop;
-	bool is_behind = server->found_run >= BEHIND_RUN;
+	bool is_behind = pace_is_behind(&server->pace);
 
 	if (is_behind) {
-		server->found_run = 0;
 		is_behind = atomic_load(&loop->active) < loop->parallel &&
 			    !atomic_exchange(&loop->is_behind, true);
 	}
@@ -128,10 +129,7 @@ static bool give_place_up(struct loop *loop)
 /* True: this server is not needed any more. The last one stays. */
 static bool leave(struct server *server)
 {
-	if (server->waited_run < WAITED_RUN)
-		return false;
-	server->waited_run = 0;
-	return give_place_up(server->loop);
+	return pace_is_idle(&server->pace) && give_place_up(server->loop);
 }
 
 static bool start_near(struct loop *loop)
@@ -223,17 +221,6 @@ static bool await(struct loop *loop)
 }
 
 /*
- * A client that waits for one answer at a time has one request there at most, and a RELEASE. Of
- * some requests alone: to look costs as much as to read.
- */
-static void count_found(struct server *server)
-{
-	if (++server->look % FOUND_SAMPLE != 0)
-		return;
-	server->found_run = has_request(server->loop, 0) ? server->found_run + FOUND_SAMPLE : 0;
-}
-
-/*
  * The client runs as soon as it is answered, on this processor, so when this thread does again the
  * next request is mostly there, and need not be looked for. False: another server has its place.
  */
@@ -263,7 +250,8 @@ static void serve_near(struct server *server, struct near *near)
 		if (n > 0) {
 			atomic_store(&loop->near_state, NEAR_WORKS);
 			near_note(near, clock_now_ns() - begun);
-			count_found(server);
+			if (pace_looks(&server->pace, opcode_of(server)))
+				pace_look(&server->pace, has_request(loop, 0));
 			call_overseer(server);
 			serve(server);
 			begun = clock_now_ns();

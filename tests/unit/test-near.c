@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When a near server is wanted, where it goes, and when it gives up. */
+/* Where a near server goes, and when it gives up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,38 +14,6 @@
 #define FAST (5 * US)
 #define SLOW (60 * US)
 #define LATE (5000 * US)
-
-/* --- when --- */
-
-/* How many rounds of eight such waits say that they are slow. */
-static int slow_rounds(struct pace *pace, int64_t wait_ns, int rounds)
-{
-	int slow = 0;
-
-	for (int i = 0; i < 8 * rounds; i++)
-		slow += pace_is_slow(pace, wait_ns);
-	return slow;
-}
-
-static void is_slow_where_a_wake_up_takes_the_time(void **state)
-{
-	struct pace pace = {0};
-
-	assert_int_equal(slow_rounds(&pace, FAST, 10), 0);
-	assert_int_equal(slow_rounds(&pace, SLOW, 10), 10);
-	/* The client takes its time. */
-	assert_int_equal(slow_rounds(&pace, LATE, 10), 0);
-}
-
-static void rests(void **state)
-{
-	struct pace pace = {.rest = 3};
-
-	assert_int_equal(slow_rounds(&pace, SLOW, 3), 0);
-	assert_int_equal(slow_rounds(&pace, SLOW, 1), 1);
-}
-
-/* --- where --- */
 
 static long preempted;
 
@@ -250,8 +218,6 @@ PLACE_TEST(keeps_within_what_it_was_given)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(is_slow_where_a_wake_up_takes_the_time),
-		cmocka_unit_test(rests),
 		cmocka_unit_test(test_begins_and_ends),
 		cmocka_unit_test(test_stays_where_it_is_fast),
 		cmocka_unit_test(test_stays_where_it_is_preempted),
