@@ -49,9 +49,10 @@ enum session_plain {
  * daemon in foreign hands may set to anything.
  */
 struct session_counters {
-	_Atomic uint64_t requests[SESSION_REQUESTS];	 /* by FUSE's opcode; others are the last */
-	_Atomic uint64_t read_bytes, written_bytes;	 /* through the daemon */
-	_Atomic uint64_t has_passthrough, has_writeback; /* the kernel agreed to it */
+	_Atomic uint64_t requests[SESSION_REQUESTS]; /* by FUSE's opcode; others are the last */
+	_Atomic uint64_t read_bytes, written_bytes;  /* through the daemon */
+	/* The kernel agreed to it. */
+	_Atomic uint64_t has_passthrough, has_writeback, has_kernel_opens;
 	_Atomic uint64_t passthrough_error; /* the errno for which registering was given up */
 	_Atomic uint64_t passthrough_opens;
 	_Atomic uint64_t plain_opens[SESSION_PLAIN_REASONS];
@@ -71,6 +72,12 @@ struct session_config {
 	const struct session_backing *backing;
 	/* The kernel may collect writes before it hands them over, where it passes none through. */
 	bool writeback;
+	/*
+	 * The kernel opens files by itself, which costs no request. Not with `backing`; and it
+	 * collects no writes then. A file is copied up at the first write or cut, where an error is
+	 * told.
+	 */
+	bool kernel_opens;
 	/*
 	 * SELinux is on. Where it is not, security.selinux that a file does not have is EOPNOTSUPP
 	 * instead of ENODATA: ls(1) then asks once, and not for each file.

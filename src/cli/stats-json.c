@@ -5,6 +5,7 @@ static void write_opens(struct json_writer *writer, const struct session_counter
 {
 	json_write_key(writer, "opens");
 	json_write_object_begin(writer);
+	json_write_flag(writer, "kernel", counters->has_kernel_opens);
 	json_write_count(writer, "passthrough", counters->passthrough_opens);
 	json_write_key(writer, "plain");
 	json_write_object_begin(writer);
@@ -43,6 +44,7 @@ static void write_counters(const struct stats *stats, struct json_writer *writer
 
 	json_write_text(writer, "data_path", stats_data_path(stats));
 	json_write_text(writer, "reason", stats_reason(stats));
+	json_write_text(writer, "writeback_reason", stats_writeback_reason(stats));
 	write_opens(writer, counters);
 	json_write_count(writer, "registrations", counters->registrations);
 	json_write_count(writer, "registered", counters->registrations - counters->unregistrations);

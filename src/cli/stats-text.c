@@ -119,6 +119,8 @@ const char *stats_reason(const struct stats *stats)
 		return "writes are counted for size= and inodes=";
 	case COUNTERS_RIGHTS:
 		return "not root's mount";
+	case COUNTERS_OPENS:
+		return "opens=kernel";
 	default:
 		return "the broker could not be started";
 	}
@@ -136,6 +138,27 @@ const char *stats_data_path(const struct stats *stats)
 	if (!stats_reason(stats))
 		return "passthrough";
 	return stats->counters.session.has_writeback ? "writeback" : "plain";
+}
+
+const char *stats_writeback_reason(const struct stats *stats)
+{
+	switch (stats->counters.collecting) {
+	case COUNTERS_COLLECT_READ_ONLY:
+		return "a read-only mount";
+	case COUNTERS_COLLECT_BOUND:
+		return "writes are counted for size= and inodes=";
+	case COUNTERS_COLLECT_ROOM:
+		return "less than 1 GiB was free";
+	case COUNTERS_COLLECT_OPENS:
+		return "opens=kernel";
+	case COUNTERS_MAY_COLLECT:
+		if (stats->counters.session.has_writeback)
+			return NULL;
+		return stats_reason(stats) ? "the kernel does not collect writes"
+					   : "data is passed through";
+	default:
+		return NULL;
+	}
 }
 
 static void print_size(const char *before, uint64_t bytes)
@@ -156,6 +179,10 @@ static void print_opens(const struct stats *stats)
 	const struct session_counters *counters = &stats->counters.session;
 	const char *before = " (";
 
+	if (counters->has_kernel_opens) {
+		puts("  opens     by the kernel alone");
+		return;
+	}
 	printf("  opens     %" PRIu64 " passed through, %" PRIu64 " by the daemon",
 		counters->passthrough_opens, stats_plain_opens(stats));
 	for (size_t i = 0; i < SESSION_PLAIN_REASONS; i++) {
@@ -219,18 +246,26 @@ static void print_line(const char *title, const char *text)
 	printf("  %-8s  %s\n", title, copy ? copy : "");
 }
 
+static void print_data(const struct stats *stats)
+{
+	const char *reason = stats_reason(stats), *not_collected = stats_writeback_reason(stats);
+
+	printf("  data      %s", stats_data_path(stats));
+	if (reason)
+		printf(" (%s)", reason);
+	if (not_collected)
+		printf(", writes are not collected (%s)", not_collected);
+	puts("");
+}
+
 void stats_print(const struct stats *stats)
 {
-	const char *reason;
-
 	printf("%s%s\n", stats->info->id, stats->info->alive ? "" : " (dead)");
 	print_line("mount", stats->info->mountpoint);
 	print_line("source", stats->info->source);
 	print_line("commit", stats->info->commit);
 	if (stats->has_counters) {
-		reason = stats_reason(stats);
-		printf("  data      %s%s%s%s\n", stats_data_path(stats), reason ? " (" : "",
-			reason ? reason : "", reason ? ")" : "");
+		print_data(stats);
 		print_opens(stats);
 		print_requests(stats);
 	}

@@ -21,6 +21,9 @@ const char *stats_data_path(const struct stats *stats);
 /* Why it is not passed through; NULL where it is. */
 const char *stats_reason(const struct stats *stats);
 
+/* Why the kernel does not collect writes, where writeback=auto wished it; else NULL. */
+const char *stats_writeback_reason(const struct stats *stats);
+
 /* Names of FUSE's operations, by number; NULL for those without. */
 const char *stats_request_name(unsigned opcode);
 uint64_t stats_requests(const struct stats *stats);

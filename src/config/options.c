@@ -356,6 +356,18 @@ static int set_writeback(struct workspace_config *config, const char *value, str
 	return set_auto(&config->writeback, "writeback", value, err);
 }
 
+static int set_opens(struct workspace_config *config, const char *value, struct error *err)
+{
+	for (int i = CONFIG_OPENS_AUTO; i <= CONFIG_OPENS_KERNEL; i++) {
+		if (!strcmp(value, config_opens_name((enum config_opens)i))) {
+			config->opens = (enum config_opens)i;
+			return 0;
+		}
+	}
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		"opens=%s: write opens=auto, daemon or kernel", value);
+}
+
 static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)
 {
 	static const char *const modes[] = {"kill", "trap", "log", "off"};
@@ -426,6 +438,9 @@ const struct config_option config_options[] = {
 		true, set_passthrough},
 	{"writeback", "auto|off", "the kernel collects writes, where it passes none through (off)",
 		true, set_writeback},
+	{"opens", "auto|daemon|kernel",
+		"who opens files: the kernel alone is faster, and passes no data through", true,
+		set_opens},
 	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,
 		set_seccomp},
 	{"fsname", "NAME", "the source that /proc/mounts shows", false, set_fsname},

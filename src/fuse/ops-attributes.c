@@ -10,11 +10,6 @@
 #include "fuse/wire.h"
 #include "util/cleanup.h"
 
-static struct overlay_file *file_of(struct fuse_file_info *fi)
-{
-	return fi ? (struct overlay_file *)(uintptr_t)fi->fh : NULL;
-}
-
 static void reply_attributes(fuse_req_t req, fuse_ino_t ino, int r, const struct stat *st)
 {
 	if (r < 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 
+#include "fuse/node-files.h"
 #include "fuse/ops.h"
 
 static void reply_value(fuse_req_t req, int r, const void *value, size_t size)
@@ -56,6 +57,11 @@ static int set(struct overlay *ov, fuse_ino_t ino, unsigned command, const void 
 
 static void change_flags(fuse_req_t req, fuse_ino_t ino, int r)
 {
+	const struct session *session = request_session(req);
+
+	/* What is open was opened under other rules. */
+	if (r == 0 && session->files)
+		node_files_drop(session->files, ino);
 	/* Who has it open already and writes is to be refused: see op_getattr(). */
 	if (r == 0 && request_has_writeback(req) &&
 		overlay_refuses_writes(request_overlay(req), ino))

@@ -3,8 +3,17 @@
 #include <errno.h>
 #include <stdio.h> /* RENAME_EXCHANGE */
 
+#include "fuse/node-files.h"
 #include "fuse/ops.h"
 #include "fuse/passthrough.h"
+
+void forget_node(struct session *session, fuse_ino_t ino, uint64_t count)
+{
+	/* First: a file that is open keeps its node. */
+	if (session->files)
+		node_files_drop(session->files, ino);
+	passthrough_forget(session->passthrough, session->overlay, ino, count);
+}
 
 void entry_to_param(
 	fuse_req_t req, const struct overlay_entry *entry, struct fuse_entry_param *ret_param)
@@ -28,6 +37,7 @@ void reply_result(fuse_req_t req, int r)
 
 void reply_entry(fuse_req_t req, int r, const struct overlay_entry *entry)
 {
+	struct session *session = request_session(req);
 	struct fuse_entry_param param;
 
 	if (r < 0) {
@@ -37,7 +47,7 @@ void reply_entry(fuse_req_t req, int r, const struct overlay_entry *entry)
 	entry_to_param(req, entry, &param);
 	/* An interrupted request never learns of its reference. */
 	if (fuse_reply_entry(req, &param) == -ENOENT)
-		passthrough_forget(request_passthrough(req), request_overlay(req), entry->node, 1);
+		forget_node(session, entry->node, 1);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -57,15 +67,14 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	passthrough_forget(request_passthrough(req), request_overlay(req), ino, nlookup);
+	forget_node(request_session(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		passthrough_forget(request_passthrough(req), request_overlay(req), forgets[i].ino,
-			forgets[i].nlookup);
+		forget_node(request_session(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

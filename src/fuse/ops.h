@@ -20,11 +20,13 @@ struct session {
 	struct fuse_session *fuse;
 	const struct session_backing *backing; /* borrowed; NULL: none */
 	struct passthrough *passthrough;
+	struct node_files *files; /* where the kernel is to open files by itself; else NULL */
 	struct loop loop;
 	bool wants_writeback;
 	bool has_selinux;
 	bool has_writeback; /* from INIT on: the kernel collects writes, and owns size and times */
 	bool opens_no_directories;	   /* from INIT on: the kernel can do without OPENDIR */
+	bool opens_no_files;		   /* from INIT on: and without OPEN */
 	struct session_counters *counters; /* borrowed, or own_counters */
 	struct session_counters own_counters;
 };
@@ -60,6 +62,12 @@ static inline struct fuse_session *request_fuse(fuse_req_t req)
 	return request_session(req)->fuse;
 }
 
+/* NULL where the kernel names none. */
+static inline struct overlay_file *file_of(const struct fuse_file_info *fi)
+{
+	return fi ? (struct overlay_file *)(uintptr_t)fi->fh : NULL;
+}
+
 static inline struct overlay_caller request_caller(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
@@ -68,6 +76,9 @@ static inline struct overlay_caller request_caller(fuse_req_t req)
 		.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .umask = ctx->umask};
 }
 
+/* The kernel's references to a node, given back. A request that was answered has gone: hence the
+ * session. */
+void forget_node(struct session *session, fuse_ino_t ino, uint64_t count);
 void entry_to_param(
 	fuse_req_t req, const struct overlay_entry *entry, struct fuse_entry_param *ret_param);
 /* `r` 0: the entry; else the error. */
@@ -78,6 +89,7 @@ void reply_result(fuse_req_t req, int r);
 /* Each file of handlers fills in its own. */
 void ops_add_names(struct fuse_lowlevel_ops *ops);
 void ops_add_dirs(struct fuse_lowlevel_ops *ops);
+void ops_add_opens(struct fuse_lowlevel_ops *ops);
 void ops_add_files(struct fuse_lowlevel_ops *ops);
 void ops_add_attributes(struct fuse_lowlevel_ops *ops);
 void ops_add_flags(struct fuse_lowlevel_ops *ops);

@@ -8,6 +8,7 @@
 
 #include "fuse/loop.h"
 #include "fuse/near.h"
+#include "fuse/node-files.h"
 #include "fuse/ops.h"
 #include "fuse/passthrough.h"
 #include "fuse/wire.h"
@@ -19,6 +20,18 @@
 static void want(struct fuse_conn_info *conn, unsigned caps)
 {
 	conn->want |= conn->capable & caps;
+}
+
+/*
+ * The first OPEN is answered ENOSYS then, and the kernel sends none any more. What O_TRUNC cuts
+ * comes as a SETATTR. Size and times of a file stay ours, for nobody tells who has it open.
+ */
+static void leave_opens(struct session *session, struct fuse_conn_info *conn)
+{
+	session->opens_no_files = conn->capable & FUSE_CAP_NO_OPEN_SUPPORT;
+	atomic_store(&session->counters->has_kernel_opens, session->opens_no_files);
+	if (session->opens_no_files)
+		conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -56,7 +69,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 */
 	conn->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
 	conn->time_gran = 1;
-	if (session->wants_writeback && !wire_has_passthrough())
+	if (session->files)
+		leave_opens(session, conn);
+	if (session->wants_writeback && !wire_has_passthrough() && !session->opens_no_files)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	session->has_writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
 	atomic_store(&session->counters->has_writeback, session->has_writeback);
@@ -67,6 +82,7 @@ static void fill_ops(struct fuse_lowlevel_ops *ops)
 	*ops = (struct fuse_lowlevel_ops){.init = op_init};
 	ops_add_names(ops);
 	ops_add_dirs(ops);
+	ops_add_opens(ops);
 	ops_add_files(ops);
 	ops_add_attributes(ops);
 	ops_add_flags(ops);
@@ -98,9 +114,10 @@ int session_new(
 	session->has_selinux = config->has_selinux;
 	session->counters = config->counters ? config->counters : &session->own_counters;
 	session->passthrough = passthrough_new(config->backing, session->counters);
+	session->files = config->kernel_opens ? node_files_new(config->overlay) : NULL;
 	session->fuse = fuse_session_new(&args, &ops, sizeof(ops), session);
 	fuse_opt_free_args(&args);
-	if (!session->fuse || !session->passthrough) {
+	if (!session->fuse || !session->passthrough || (config->kernel_opens && !session->files)) {
 		session_free(session);
 		return error_set(err, EIO, EXIT_STATUS_FAILED, "libfuse refused the session");
 	}
@@ -141,6 +158,7 @@ void session_free(struct session *session)
 	loop_destroy(&session->loop);
 	if (session->fuse)
 		fuse_session_destroy(session->fuse);
+	node_files_free(session->files);
 	passthrough_free(session->passthrough);
 	free(session);
 }

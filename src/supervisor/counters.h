@@ -19,15 +19,27 @@ enum counters_passing {
 	COUNTERS_BOUND,	    /* size= or inodes= */
 	COUNTERS_RIGHTS,    /* not root of the initial user namespace */
 	COUNTERS_NO_BROKER, /* it could not be started */
+	COUNTERS_OPENS,	    /* opens=kernel: whoever opens a file by itself passes none through */
+};
+
+/* Whether the kernel collects writes before the daemon gets them, as the daemon decided. */
+enum counters_collecting {
+	COUNTERS_NOT_ASKED, /* writeback=off */
+	COUNTERS_MAY_COLLECT,
+	COUNTERS_COLLECT_READ_ONLY,
+	COUNTERS_COLLECT_BOUND, /* who writes is to be told at once: size= or inodes= */
+	COUNTERS_COLLECT_ROOM,	/* or there was little room when it began */
+	COUNTERS_COLLECT_OPENS, /* opens=kernel: nobody tells who writes */
 };
 
 struct counters_page {
-	uint32_t version; /* COUNTERS_VERSION, written last */
-	uint32_t passing; /* enum counters_passing */
+	uint32_t version;	     /* COUNTERS_VERSION, written last */
+	uint32_t passing;	     /* enum counters_passing */
+	uint32_t collecting, unused; /* enum counters_collecting */
 	struct session_counters session;
 };
 
-#define COUNTERS_VERSION 0x676f6331u /* "goc1" */
+#define COUNTERS_VERSION 0x676f6332u /* "goc2" */
 
 /* Makes it in the record, all 0. NULL where it cannot be: then nothing is counted for others. */
 struct counters_page *counters_create(int run_fd);

@@ -59,19 +59,35 @@ static int die_with_supervisor(const struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+/* Where nothing can be written an open has nothing to say, but which files are gone. */
+static bool leaves_opens(const struct daemon *daemon)
+{
+	enum config_opens opens = daemon->request->config->opens;
+
+	return opens == CONFIG_OPENS_KERNEL ||
+	       (opens == CONFIG_OPENS_AUTO && overlay_is_read_only(daemon->overlay));
+}
+
 /*
  * Whether the kernel may collect writes. Past a bound of the upper, or with no room on its disk,
  * who writes is to be told at once, and not when the file is closed.
  */
-static bool may_collect(const struct daemon *daemon)
+static enum counters_collecting judge_collecting(const struct daemon *daemon)
 {
 	const struct workspace_config *config = daemon->request->config;
 	struct statvfs st;
 
-	if (!config->writeback || config->max_size || config->max_inodes ||
-		overlay_is_read_only(daemon->overlay) || overlay_statfs(daemon->overlay, &st) < 0)
-		return false;
-	return st.f_bavail >= ROOM_TO_COLLECT / st.f_frsize;
+	if (!config->writeback)
+		return COUNTERS_NOT_ASKED;
+	if (overlay_is_read_only(daemon->overlay))
+		return COUNTERS_COLLECT_READ_ONLY;
+	if (config->max_size || config->max_inodes)
+		return COUNTERS_COLLECT_BOUND;
+	if (leaves_opens(daemon))
+		return COUNTERS_COLLECT_OPENS;
+	if (overlay_statfs(daemon->overlay, &st) < 0 || st.f_bavail < ROOM_TO_COLLECT / st.f_frsize)
+		return COUNTERS_COLLECT_ROOM;
+	return COUNTERS_MAY_COLLECT;
 }
 
 /* In the kernel, and not turned off when it booted. */
@@ -109,6 +125,7 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 		.debug = daemon->request->debug,
 		.has_selinux = machine_has_selinux(),
 	};
+	enum counters_collecting collecting;
 	int r;
 
 	set_memory();
@@ -127,8 +144,13 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	if (r < 0)
 		return r;
 	config.overlay = daemon->overlay;
-	config.writeback = may_collect(daemon);
-	config.counters = daemon->counters ? &daemon->counters->session : NULL;
+	collecting = judge_collecting(daemon);
+	config.writeback = collecting == COUNTERS_MAY_COLLECT;
+	config.kernel_opens = leaves_opens(daemon);
+	if (daemon->counters) {
+		daemon->counters->collecting = collecting;
+		config.counters = &daemon->counters->session;
+	}
 	if (daemon->broker_fd >= 0)
 		config.backing = &daemon->backing.session;
 	return session_new(&config, ret_session, err);

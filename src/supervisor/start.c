@@ -105,6 +105,8 @@ static enum counters_passing judge_passing(const struct supervisor *s)
 		return COUNTERS_READ_ONLY;
 	if (!config->passthrough)
 		return COUNTERS_OPTION;
+	if (config->opens == CONFIG_OPENS_KERNEL)
+		return COUNTERS_OPENS;
 	if (config->max_size || config->max_inodes)
 		return COUNTERS_BOUND;
 	if (request->plain_user || !rights_has_admin() || !rights_in_initial_userns())

@@ -166,6 +166,27 @@ static void words_for_speed(void **state)
 	}
 }
 
+static void who_opens(void **state)
+{
+	static const struct {
+		const char *text;
+		enum config_opens opens;
+	} rows[] = {
+		{"dev", CONFIG_OPENS_AUTO},
+		{"opens=kernel", CONFIG_OPENS_KERNEL},
+		{"opens=kernel,opens=daemon", CONFIG_OPENS_DAEMON},
+		{"opens=daemon,opens=auto", CONFIG_OPENS_AUTO},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct workspace_config config;
+
+		parse(&config, rows[i].text, CONFIG_ORIGIN_COMMAND);
+		assert_int_equal(config.opens, rows[i].opens);
+		config_release(&config);
+	}
+}
+
 static void amounts(void **state)
 {
 	static const struct {
@@ -208,6 +229,7 @@ static void no_values(void **state)
 		{"inodes=0", CONFIG_ORIGIN_COMMAND, "inodes=0"},
 		{"passthrough=on", CONFIG_ORIGIN_COMMAND, "write passthrough=auto or off"},
 		{"writeback=2", CONFIG_ORIGIN_FUSE, "write writeback=auto or off"},
+		{"opens=off", CONFIG_ORIGIN_COMMAND, "write opens=auto, daemon or kernel"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -384,6 +406,7 @@ int main(void)
 		cmocka_unit_test(options_find_the_main_layer),
 		cmocka_unit_test(every_value_arrives),
 		cmocka_unit_test(words_for_speed),
+		cmocka_unit_test(who_opens),
 		cmocka_unit_test(amounts),
 		cmocka_unit_test(no_values),
 		cmocka_unit_test(annotations_start_with_a_repository),

@@ -76,7 +76,7 @@ static void options_round_trip(void **state)
 		"/a.git,target=/t,size=3G,inodes=12k",
 		"/a.git,target=/t,passthrough=off",
 		"/a.git,target=/t,static_nlink",
-		"/a.git,target=/t,passthrough=auto,writeback=off",
+		"/a.git,target=/t,passthrough=auto,writeback=off,opens=kernel",
 		"repo=/odd@name:x.git,rev=a@{1},target=/t",
 	};
 
@@ -100,6 +100,7 @@ static void options_round_trip(void **state)
 		assert_int_equal(a.passthrough, b.passthrough);
 		assert_int_equal(a.static_nlink, b.static_nlink);
 		assert_int_equal(a.writeback, b.writeback);
+		assert_int_equal(a.opens, b.opens);
 		for (size_t k = 0; k < a.layer_count; k++) {
 			assert_string_equal(a.layers[k].path, b.layers[k].path);
 			assert_string_equal(a.layers[k].rev ? a.layers[k].rev : "-",

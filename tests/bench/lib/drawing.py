@@ -14,18 +14,18 @@ BAR, GAP, BETWEEN = 9, 1, 12
 LEAST, MOST = 0.01, 20
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 BASES = ("overlay", "native", "clone")
-PEERS = {"overlay": "overlay", "fuse-overlayfs": "fuse", "worktree": "worktree", "ours": "ours", "plain": "plain", "ours-dir": "dir"}
+PEERS = {"overlay": "overlay", "fuse-overlayfs": "fuse", "worktree": "worktree", "ours": "ours", "plain": "plain", "collect": "collect", "opens": "opens", "ours-dir": "dir"}
 STYLE = """
 	svg { font: 12px system-ui, sans-serif }
 	.paper { fill: #ffffff } text { fill: #1f2328 } .faint { fill: #59636e; font-size: 11px } .head { font-size: 15px; font-weight: 600 }
 	.grid { stroke: #d1d9e0; stroke-width: 1 } .one { stroke: #1f2328; stroke-width: 1.5 } .target { stroke: #cf222e; stroke-width: 2.5 }
 	.overlay { fill: #8c959f } .fuse { fill: #d4a72c } .worktree { fill: #b08ee0 }
-	.ours { fill: #0969da } .plain { fill: #74b2f5 } .dir { fill: #2da88f }
+	.ours { fill: #0969da } .plain { fill: #74b2f5 } .collect { fill: #3b8a3e } .opens { fill: #7f5af0 } .dir { fill: #2da88f }
 	@media (prefers-color-scheme: dark) {
 		.paper { fill: #0d1117 } text { fill: #e6edf3 } .faint { fill: #9198a1 }
 		.grid { stroke: #30363d } .one { stroke: #e6edf3 } .target { stroke: #ff7b72 }
 		.overlay { fill: #7d8590 } .fuse { fill: #bb8009 } .worktree { fill: #8957e5 }
-		.ours { fill: #4493f8 } .plain { fill: #1f5fae } .dir { fill: #2a9d8f }
+		.ours { fill: #4493f8 } .plain { fill: #1f5fae } .collect { fill: #57ab5a } .opens { fill: #a48cf5 } .dir { fill: #2a9d8f }
 	}"""
 
 
@@ -42,7 +42,7 @@ def place(ratio):
 
 def bars_of(line, base):
 	"""[(peer, ratio)] of those that are drawn"""
-	wanted = {target["who"] for target in line["targets"]} | {"overlay", "fuse-overlayfs", "worktree", "ours", "plain"}
+	wanted = {target["who"] for target in line["targets"]} | {"overlay", "fuse-overlayfs", "worktree", "ours", "plain", "collect", "opens"}
 	bars = []
 	for peer in PEERS:
 		if peer in wanted and peer != base and line["samples"].get(peer):
@@ -86,7 +86,7 @@ def group(y, name, line, base):
 
 def legend():
 	names = {"overlay": "kernel overlayfs", "fuse-overlayfs": "fuse-overlayfs", "worktree": "git worktree add", "ours": "git-overlayfs",
-		"plain": "git-overlayfs, no passthrough", "ours-dir": "git-overlayfs over a checkout"}
+		"plain": "git-overlayfs, no passthrough", "collect": "git-overlayfs, writeback=auto", "opens": "git-overlayfs, opens=kernel", "ours-dir": "git-overlayfs over a checkout"}
 	out, x, y = [text(16, 57, "red: a target", "faint")], LEFT, 40
 	for peer, name in names.items():
 		if x > WIDTH - 260:

@@ -188,6 +188,16 @@ class Plain(Ours):
 	own_options = ("passthrough=off",)
 
 
+class KernelOpens(Ours):
+	title = "git-overlayfs where the kernel opens files by itself"
+	own_options = ("opens=kernel",)
+
+
+class Collecting(Ours):
+	title = "git-overlayfs without passthrough, the kernel collects writes"
+	own_options = ("passthrough=off", "writeback=auto")
+
+
 class OverDirectory(Ours):
 	has_checkout = True
 	title = "git-overlayfs over a checkout"
@@ -246,7 +256,7 @@ class Worktree(Place):
 # In the order in which they take turns and are printed.
 PEERS = {
 	"native": Native, "overlay": Overlay, "fuse-overlayfs": FuseOverlayfs, "clone": Clone, "worktree": Worktree,
-	"ours": Ours, "plain": Plain, "ours-dir": OverDirectory, "floor": Floor, "before": Before,
+	"ours": Ours, "plain": Plain, "collect": Collecting, "opens": KernelOpens, "ours-dir": OverDirectory, "floor": Floor, "before": Before,
 }
 
 

@@ -43,7 +43,7 @@ class Who:
 		return Target(self.name, value)
 
 
-ours, plain = Who("ours"), Who("plain")
+ours, plain, collect, opens = (Who(name) for name in ("ours", "plain", "collect", "opens"))
 
 
 @dataclasses.dataclass

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Contents of files of the upper, by passthrough and without it, and of files that come from git."""
 from lib import command
-from lib.registry import USUAL_PEERS, Line, ours, plain, row
+from lib.registry import USUAL_PEERS, Line, collect, opens, ours, plain, row
 
-PEERS = (*USUAL_PEERS, "floor")
+PEERS = (*USUAL_PEERS, "collect", "floor")
 FILE_MIB = 128
 COMMITS = 5000
 
 
 def targets(passed_through, without):
 	"""Ratios to the native directory; without passthrough it is never below fuse-overlayfs."""
-	return [ours.over("native", passed_through), plain.over("native", without), plain.over("fuse-overlayfs", 1)]
+	return [ours.over("native", passed_through), *(target for who in (plain, collect)
+		for target in (who.over("native", without), who.over("fuse-overlayfs", 1)))]
 
 
 def fill(bench, directory):
@@ -70,9 +71,9 @@ def sqlite_wal_full(place):
 	return commits_per_second(place, place.bench.count(300), "FULL")
 
 
-GIT_PEERS = ("native", "overlay", "fuse-overlayfs", "ours", "ours-dir", "floor")
+GIT_PEERS = ("native", "overlay", "fuse-overlayfs", "ours", "opens", "ours-dir", "floor")
 FIRST = [ours.over("fuse-overlayfs", 0.7)]
-AGAIN = [ours.over("overlay", 0.9)]
+AGAIN = [ours.over("overlay", 0.9), opens.over("overlay", 0.9)]
 TAR = "tar -cf - {} | cat >/dev/null"
 GREP = "grep -r a-string-that-nobody-wrote {}; test $? = 1"
 
