@@ -10,7 +10,7 @@ from lib import command, trees
 from lib.registry import Line, Who, opens, ours, row
 
 WORKSPACES = 200
-FORGET_TURNS = 3
+FORGET_SECONDS, FORGET_TURNS = 80, 6
 IDLE_SECONDS = 10
 ours_dir = Who("ours-dir")
 
@@ -139,7 +139,16 @@ def forget_turn(place):
 	return at_rest(place)
 
 
-@row("memory", "what the processes of a workspace take at rest (PSS)", tree="linux", peers=("fuse-overlayfs", "ours"), rounds=2,
+def growth_of_turn(place):
+	"""What the first turns leave is what the next ones find, in caches that fill: so of later ones, thirds against each other."""
+	end, turns = time.monotonic() + FORGET_SECONDS, []
+	while len(turns) < FORGET_TURNS or time.monotonic() < end:
+		turns.append(forget_turn(place))
+	third = len(turns) // 3
+	return (statistics.median(turns[-third:]) - statistics.median(turns[-2 * third:-third])) / third
+
+
+@row("memory", "what the processes of a workspace take at rest (PSS)", tree="linux", peers=("fuse-overlayfs", "ours"), rounds=1,
 	level="default", limit=120, lines={
 		"memory-idle": Line([ours.at_most(3)], "MiB", "processes of an idle workspace (PSS)"),
 		"memory-find": Line([ours.at_most(20)], "MiB", "after find over the kernel tree"),
@@ -150,11 +159,8 @@ def memory(place):
 	place.time("find", ".", "-size", "+1000000k")
 	sample["memory-find"] = at_rest(place) / 2**20
 	sample["memory-find-own"] = proportional(place, "Pss_Anon:") / 2**20
-	# What the first turns leave is what the next ones find: caches and pools that do not grow with them.
-	turns = [forget_turn(place) for _ in range(2 * FORGET_TURNS)]
 	files = int(command.output("sh", "-c", "find . | wc -l", cwd=place.path))
-	growth = (turns[-1] - turns[FORGET_TURNS - 1]) / FORGET_TURNS
-	sample["memory-forgotten"] = max(round(growth / files), 0)
+	sample["memory-forgotten"] = max(round(growth_of_turn(place) / files), 0)
 	return sample
 
 
