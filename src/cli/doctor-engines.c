@@ -119,8 +119,8 @@ static void judge_hooks(const struct hooks *hooks, struct finding *finding)
 	doctor_each_file(HOOKS_DIR, ".json", look_for_hook, &installed);
 	if (installed.file[0])
 		snprintf(remedy, sizeof(remedy),
-			"write hooks_dir = [\"%.100s\", \"%s\"] below [engine] in "
-			"/etc/containers/containers.conf",
+			"git-overlayfs configure podman, or write hooks_dir = [\"%.100s\", "
+			"\"%s\"] below [engine] in /etc/containers/containers.conf",
 			hooks->count ? hooks->directories[0] : PODMAN_DEFAULT, HOOKS_DIR);
 	else
 		snprintf(remedy, sizeof(remedy),
@@ -223,8 +223,9 @@ void look_at_containerd(struct finding *finding)
 			runtimes.passing);
 	else
 		finding_set(finding, FINDING_WARN,
-			"write pod_annotations = [\"org.git-overlayfs.*\"] into the section of "
-			"the runtime in /etc/containerd/config.toml, and restart containerd",
+			"git-overlayfs configure containerd, or write pod_annotations = "
+			"[\"org.git-overlayfs.*\"] into the section of the runtime in "
+			"/etc/containerd/config.toml; then restart containerd",
 			"containerd passes no annotation %s from pods to a runtime",
 			OCI_ANNOTATION);
 }
