@@ -84,20 +84,20 @@ def functions(kept):
 		"functions": {name: float(share) for share, _, kind, name in found if kind != "k" and not name.startswith("0x")}}
 
 
-def profile(bench, row):
+def profile(bench, row, peer):
 	with tempfile.TemporaryDirectory() as kept:
-		return profile_with(bench, row, kept)
+		return profile_with(bench, row, peer, kept)
 
 
-def profile_with(bench, row, kept):
+def profile_with(bench, row, peer, kept):
 	bench.job_timeout = 600
-	found = {"name": row.name}
+	found = {"name": row.name if peer == "ours" else f"{row.name} ({peer})"}
 	for look in (alone, calls, samples):
 		tool = {calls: "strace", samples: "perf"}.get(look)
 		if tool and not shutil.which(tool):
 			continue
 		disk = bench.file_system(2048, *measure.NEW_DISK) if row.own_disk else contextlib.nullcontext()
-		with disk, contextlib.closing(bench.open("ours", row)) as place:
+		with disk, contextlib.closing(bench.open(peer, row)) as place:
 			if row.before:
 				row.before(place)
 			found |= look(bench, row, place, kept)

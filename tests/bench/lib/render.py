@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The results as a table for a terminal, and as one for a document."""
+from lib.measure import speed
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -59,6 +60,24 @@ def cell(text):
 	return text.replace("|", "\\|")
 
 
+def missed(results):
+	"""What was missed against another peer, and what the least server does there: what it misses too is the protocol's."""
+	text = ["What was missed, and how `floor` fares with the same target:", "",
+		"| row | missed | target | floor | git-overlayfs : floor | |", "|---|---:|---:|---:|---:|---|"]
+	for _, name, line in lines_of(results):
+		floor = line["samples"].get("floor")
+		for target in line["targets"]:
+			if target["met"] is not False or not target["versus"]:
+				continue
+			what, measured, wanted, _ = target_text(target, line["unit"])
+			least = speed(line["unit"], floor, line["samples"][target["versus"]]) if floor else None
+			share = speed(line["unit"], line["samples"][target["who"]], floor) if floor else None
+			verdict = "" if least is None else "floor meets it" if least >= target["target"] else "floor misses it"
+			text.append("| " + " | ".join([name, f"{what} {measured}", wanted, f"{least:.2f} x" if least else "",
+				f"{share:.2f} x" if share else "", verdict]) + " |")
+	return [*text, ""] if len(text) > 4 else []
+
+
 def document(results, drawing):
 	peers = []
 	for _, _, line in lines_of(results):
@@ -75,7 +94,7 @@ def document(results, drawing):
 			"<br>".join(t[2] for t in targets), "<br>".join(t[3] for t in targets)]
 		text.append("| " + " | ".join(cell(column) for column in columns) + " |")
 	machine = results["machine"]
-	text += ["", f"{summary(results)}. Machine: {machine['processors']} processors ({machine['processor']}), "
+	text += ["", *missed(results), f"{summary(results)}. Machine: {machine['processors']} processors ({machine['processor']}), "
 		f"{machine['memory_GiB']} GiB, {machine['file_system']}, Linux {machine['kernel']}, {machine['git']}, "
 		f"{machine['fuse-overlayfs'] or 'no fuse-overlayfs'}, {machine['git-overlayfs']} at {machine['revision']} "
 		f"(build type {machine['build']}), {machine['date']}, load at the start {machine['load'][0]:.1f}. How data of the upper goes: "
