@@ -160,7 +160,7 @@ class Ours(Place):
 
 	def open(self):
 		self.make_layers()
-		known = [option for option in self.own_options if self.bench.has_option(self.binary(), option)]
+		known = [option for option in self.own_options if "=" not in option or self.bench.has_option(self.binary(), option)]
 		lower, source = self.source()
 		command.run(self.binary(), "mount", "-o", self.layers(*lower, *known, *self.bench.extra_options), source, self.path)
 		self.mounts.append(self.path)
@@ -191,6 +191,14 @@ class Plain(Ours):
 class KernelOpens(Ours):
 	title = "git-overlayfs where the kernel opens files by itself"
 	own_options = ("opens=kernel",)
+
+
+class ReadOnly(Ours):
+	title = "git-overlayfs without an upper: the kernel opens files, and READ moves no access time"
+	own_options = ("ro",)
+
+	def layers(self, *lower):
+		return ",".join([*lower, *self.options])
 
 
 class Collecting(Ours):
@@ -256,7 +264,7 @@ class Worktree(Place):
 # In the order in which they take turns and are printed.
 PEERS = {
 	"native": Native, "overlay": Overlay, "fuse-overlayfs": FuseOverlayfs, "clone": Clone, "worktree": Worktree,
-	"ours": Ours, "plain": Plain, "collect": Collecting, "opens": KernelOpens, "ours-dir": OverDirectory, "floor": Floor, "before": Before,
+	"ours": Ours, "plain": Plain, "collect": Collecting, "opens": KernelOpens, "ro": ReadOnly, "ours-dir": OverDirectory, "floor": Floor, "before": Before,
 }
 
 

@@ -43,7 +43,7 @@ class Who:
 		return Target(self.name, value)
 
 
-ours, plain, collect, opens = (Who(name) for name in ("ours", "plain", "collect", "opens"))
+ours, plain, collect, opens, ro = (Who(name) for name in ("ours", "plain", "collect", "opens", "ro"))
 
 
 @dataclasses.dataclass

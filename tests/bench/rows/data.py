@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Contents of files of the upper, by passthrough and without it, and of files that come from git."""
 from lib import command
-from lib.registry import USUAL_PEERS, Line, collect, opens, ours, plain, row
+from lib.registry import USUAL_PEERS, Line, collect, opens, ours, plain, ro, row
 
 PEERS = (*USUAL_PEERS, "collect", "floor")
 FILE_MIB = 128
@@ -71,9 +71,9 @@ def sqlite_wal_full(place):
 	return commits_per_second(place, place.bench.count(300), "FULL")
 
 
-GIT_PEERS = ("native", "overlay", "fuse-overlayfs", "ours", "opens", "ours-dir", "floor")
+GIT_PEERS = ("native", "overlay", "fuse-overlayfs", "ours", "opens", "ro", "ours-dir", "floor")
 FIRST = [ours.over("fuse-overlayfs", 0.7)]
-AGAIN = [ours.over("overlay", 0.9), opens.over("overlay", 0.9)]
+AGAIN = [who.over("overlay", 0.9) for who in (ours, opens, ro)]
 TAR = "tar -cf - {} | cat >/dev/null"
 GREP = "grep -r a-string-that-nobody-wrote {}; test $? = 1"
 
