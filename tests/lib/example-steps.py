@@ -5,7 +5,7 @@
 	gitlab   before_script and script in one shell: script; and after_script
 	github   each step that runs something: 1, 2, ...; in 2.dir the directory of the second, and the job's env
 	jenkins  each sh step: 1, 2, ...
-	pod      args of a container of a DaemonSet: its name
+	pod      args of a container of a DaemonSet: its name; of one whose image has the command one a line
 """
 import re
 import sys
@@ -51,8 +51,8 @@ def pod(text):
 	spec = yaml.safe_load(text)["spec"]["template"]["spec"]
 	for container in spec["initContainers"] + spec["containers"]:
 		if "args" in container:
-			write(container["name"], container["args"][0])
-			write(container["name"] + ".shell", " ".join(container["command"]))
+			write(container["name"], "\n".join(container["args"]))
+			write(container["name"] + ".shell", " ".join(container.get("command", [])))
 
 
 if __name__ == "__main__":
