@@ -42,7 +42,6 @@ enum config_redirect {
 
 /* Who opens files: the kernel may do it without a word to the daemon, which costs nothing. */
 enum config_opens {
-	CONFIG_OPENS_AUTO, /* the kernel where nothing can be written, else the daemon */
 	CONFIG_OPENS_DAEMON,
 	CONFIG_OPENS_KERNEL,
 };

@@ -39,9 +39,13 @@ ssize_t overlay_read(
 	struct overlay *ov, struct overlay_file *file, void *buf, size_t size, off_t offset);
 ssize_t overlay_write(
 	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
-/* Of a mapping: nobody writes, so nothing protects, and set-id bits and capabilities stay. */
-ssize_t overlay_write_back(
-	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset);
+/*
+ * Of a mapping: nobody writes, so set-id bits and capabilities stay. -EPERM of a file that is
+ * protected, for the kernel lets it be mapped all the same; but where it collects writes they come
+ * in this way, too, and were allowed when they were made.
+ */
+ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const void *buf,
+	size_t size, off_t offset, bool is_collected);
 /*
  * Of a file that somebody writes, or that an open has cut, for reading alone as well: 1 when it had
  * set-id bits, which are gone now, 0 or -errno.

@@ -64,7 +64,6 @@ bool config_id_is_valid(const char *id)
 const char *config_opens_name(enum config_opens opens)
 {
 	static const char *const names[] = {
-		[CONFIG_OPENS_AUTO] = "auto",
 		[CONFIG_OPENS_DAEMON] = "daemon",
 		[CONFIG_OPENS_KERNEL] = "kernel",
 	};

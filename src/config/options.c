@@ -358,14 +358,14 @@ static int set_writeback(struct workspace_config *config, const char *value, str
 
 static int set_opens(struct workspace_config *config, const char *value, struct error *err)
 {
-	for (int i = CONFIG_OPENS_AUTO; i <= CONFIG_OPENS_KERNEL; i++) {
+	for (int i = CONFIG_OPENS_DAEMON; i <= CONFIG_OPENS_KERNEL; i++) {
 		if (!strcmp(value, config_opens_name((enum config_opens)i))) {
 			config->opens = (enum config_opens)i;
 			return 0;
 		}
 	}
 	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-		"opens=%s: write opens=auto, daemon or kernel", value);
+		"opens=%s: write opens=daemon or opens=kernel", value);
 }
 
 static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)
@@ -438,7 +438,7 @@ const struct config_option config_options[] = {
 		true, set_passthrough},
 	{"writeback", "auto|off", "the kernel collects writes, where it passes none through (off)",
 		true, set_writeback},
-	{"opens", "auto|daemon|kernel",
+	{"opens", "daemon|kernel",
 		"who opens files: the kernel alone is faster, and passes no data through", true,
 		set_opens},
 	{"seccomp", "kill|trap|log|off", "what a forbidden system call of the daemon does", false,

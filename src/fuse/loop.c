@@ -154,6 +154,8 @@ static void oversee(struct loop *loop)
 			pages_release();
 			malloc_trim(0);
 		}
+		if (idle == IDLE_TICKS && loop->at_rest)
+			loop->at_rest(loop->data);
 		/* What comes next may find every processor busy. */
 		if (idle == IDLE_TICKS)
 			replace_near(loop);

@@ -27,11 +27,13 @@ enum near_state {
 };
 
 struct loop {
-	struct fuse_session *fuse; /* immutable */
-	unsigned parallel;	   /* immutable: as many serve at once where none is held up */
-	sem_t overseer;		   /* something for the overseer to do */
-	sem_t reserve;		   /* what the servers wait on who are not needed now */
-	sem_t near_turn;	   /* and the near one, until it is to take somebody's place */
+	struct fuse_session *fuse;   /* immutable */
+	unsigned parallel;	     /* immutable: as many serve at once where none is held up */
+	void (*at_rest)(void *data); /* immutable: called when there were no requests for a while */
+	void *data;
+	sem_t overseer;	 /* something for the overseer to do */
+	sem_t reserve;	 /* what the servers wait on who are not needed now */
+	sem_t near_turn; /* and the near one, until it is to take somebody's place */
 	_Atomic bool is_stopped;
 	_Atomic int error;	     /* the first that ended a server, -errno; 0: none */
 	_Atomic bool is_watched;     /* the overseer looks at the clock */

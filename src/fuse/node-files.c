@@ -11,7 +11,7 @@
  * So few that to look through them costs less than to open one: whoever reads or writes one more
  * at the same time pays for an open. A file of git may hold its content in memory meanwhile.
  */
-#define PLACES 32
+#define PLACES 64
 
 struct file_place {
 	uint64_t node; /* 0: the place is free */
@@ -194,7 +194,8 @@ void node_files_add(struct node_files *files, uint64_t node, struct overlay_file
 	node_files_give_back(files, &used);
 }
 
-void node_files_drop(struct node_files *files, uint64_t node)
+/* Of the node, or of all. */
+static void drop(struct node_files *files, const uint64_t *node)
 {
 	struct overlay_file *unused[PLACES];
 	size_t count = 0;
@@ -203,7 +204,7 @@ void node_files_drop(struct node_files *files, uint64_t node)
 	for (size_t i = 0; i < PLACES; i++) {
 		struct file_place *place = &files->places[i];
 
-		if (place->node != node)
+		if (!place->node || (node && place->node != *node))
 			continue;
 		if (place->users > 0)
 			place->is_dropped = true;
@@ -213,4 +214,14 @@ void node_files_drop(struct node_files *files, uint64_t node)
 	mutex_unlock(&files->lock);
 	for (size_t i = 0; i < count; i++)
 		close_file(files, unused[i]);
+}
+
+void node_files_drop(struct node_files *files, uint64_t node)
+{
+	drop(files, &node);
+}
+
+void node_files_rest(struct node_files *files)
+{
+	drop(files, NULL);
 }

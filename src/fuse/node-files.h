@@ -2,7 +2,8 @@
 /*
  * What is open of each node where the kernel opens files by itself: its requests name the node and
  * no handle, and no RELEASE comes. A file is opened when a request needs it, for reading or for
- * writing too, and stays open until the kernel forgets the node or others need its place.
+ * writing too, and stays open until the kernel forgets the node, others need its place, or nobody
+ * asks for anything.
  *
  * Any thread; no lock is held while the overlay is called.
  */
@@ -34,3 +35,5 @@ void node_files_give_back(struct node_files *files, struct node_file *file);
 void node_files_add(struct node_files *files, uint64_t node, struct overlay_file *file);
 /* Closes what nobody uses of the node, and what is in use when it is given back. */
 void node_files_drop(struct node_files *files, uint64_t node);
+/* The same of all nodes: nobody has asked for anything for a while. */
+void node_files_rest(struct node_files *files);

@@ -81,7 +81,8 @@ static ssize_t write_from(fuse_req_t req, fuse_ino_t ino, const char *buf, size_
 	if (n == 0 && !fi->writepage)
 		n = kill_set_id(req, ino, file.file);
 	if (n == 0)
-		n = fi->writepage ? overlay_write_back(ov, file.file, buf, size, offset)
+		n = fi->writepage ? overlay_write_back(ov, file.file, buf, size, offset,
+					    request_has_writeback(req))
 				  : overlay_write(ov, file.file, buf, size, offset);
 	give_back(req, fi, &file);
 	return n;
@@ -90,17 +91,23 @@ static ssize_t write_from(fuse_req_t req, fuse_ino_t ino, const char *buf, size_
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
+	struct session *session = request_session(req);
+	bool is_page = fi->writepage;
 	ssize_t n = write_from(req, ino, buf, size, offset, fi);
 
 	/* Of the page cache the kernel takes what it handed over for written, but for an error. */
-	if (fi->writepage && n >= 0 && (size_t)n < size)
+	if (is_page && n >= 0 && (size_t)n < size)
 		n = -ENOSPC;
 	/* The next write asks, and is told, instead of the one that closes the file. */
-	if (fi->writepage && n < 0 && request_has_writeback(req))
-		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
+	if (is_page && n < 0 && session->has_writeback)
+		(void)fuse_lowlevel_notify_inval_inode(session->fuse, ino, -1, 0);
 	if (n > 0)
-		session_count(&request_counters(req)->written_bytes, (uint64_t)n);
+		session_count(&session->counters->written_bytes, (uint64_t)n);
 	reply_count(req, n);
+	/* What may not be stored is not shown either. Now, for before the page was being written.
+	 */
+	if (is_page && n == -EPERM)
+		(void)fuse_lowlevel_notify_inval_inode(session->fuse, ino, offset, (off_t)size);
 }
 
 /* The kernel has handed over all that was written. */
@@ -133,15 +140,17 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 }
 
 /*
- * Where data lies is the upper's to say, so what the kernel has collected is to be there: it hands
- * over what it must not keep. Another server takes it meanwhile, so not all may be here.
+ * Where data lies is the upper's to say, so what the kernel has collected, or was stored through a
+ * mapping, is to be there: it hands over what it must not keep. Another server takes it meanwhile,
+ * so not all may be here. Where the kernel opens files nobody tells who writes.
  */
 static int collect(fuse_req_t req, fuse_ino_t ino, const struct overlay_file *file)
 {
 	static _Atomic unsigned collecting;
 	int r = 0;
 
-	if (!request_has_writeback(req) || !overlay_file_is_written(file))
+	if (overlay_file_is_immutable(file) ||
+		(!overlay_file_is_written(file) && !request_session(req)->opens_no_files))
 		return 0;
 	if (atomic_fetch_add(&collecting, 1) < LOOP_SERVERS_MAX / 2)
 		r = fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, 0, 0);

@@ -77,6 +77,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	atomic_store(&session->counters->has_writeback, session->has_writeback);
 }
 
+static void give_files_back(void *data)
+{
+	node_files_rest(data);
+}
+
 static void fill_ops(struct fuse_lowlevel_ops *ops)
 {
 	*ops = (struct fuse_lowlevel_ops){.init = op_init};
@@ -122,6 +127,10 @@ int session_new(
 		return error_set(err, EIO, EXIT_STATUS_FAILED, "libfuse refused the session");
 	}
 	loop_init(&session->loop, session->fuse, choose_threads(config->threads));
+	if (session->files) {
+		session->loop.at_rest = give_files_back;
+		session->loop.data = session->files;
+	}
 	*ret_session = session;
 	return 0;
 }

@@ -77,8 +77,8 @@ int overlay_kill_set_id(struct overlay_file *file)
 	return file->fd < 0 ? 0 : privileges_kill(file->node, file->fd);
 }
 
-ssize_t overlay_write_back(
-	struct overlay *ov, struct overlay_file *file, const void *buf, size_t size, off_t offset)
+ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const void *buf,
+	size_t size, off_t offset, bool is_collected)
 {
 	struct privileges before = {.size = 0};
 	ssize_t n;
@@ -86,6 +86,9 @@ ssize_t overlay_write_back(
 
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
+	r = is_collected ? 0 : protect_check(ov, file->node, PROTECT_ALL);
+	if (r < 0)
+		return r;
 	if (!privileges_are_none(file->node))
 		r = privileges_read(file->node, file->fd, &before);
 	if (r < 0)
@@ -231,7 +234,8 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 		return -EBADF;
 	n = find_source(in, in_offset, &size, &source);
 	if (n == 0)
-		n = protect_check(ov, out->node, FS_IMMUTABLE_FL);
+		n = protect_check(
+			ov, out->node, out->flags & O_APPEND ? PROTECT_ALL : FS_IMMUTABLE_FL);
 	if (n < 0 || size == 0)
 		return n;
 	if (source.data)

@@ -59,15 +59,6 @@ static int die_with_supervisor(const struct daemon *daemon, struct error *err)
 	return 0;
 }
 
-/* Where nothing can be written an open has nothing to say, but which files are gone. */
-static bool leaves_opens(const struct daemon *daemon)
-{
-	enum config_opens opens = daemon->request->config->opens;
-
-	return opens == CONFIG_OPENS_KERNEL ||
-	       (opens == CONFIG_OPENS_AUTO && overlay_is_read_only(daemon->overlay));
-}
-
 /*
  * Whether the kernel may collect writes. Past a bound of the upper, or with no room on its disk,
  * who writes is to be told at once, and not when the file is closed.
@@ -83,7 +74,7 @@ static enum counters_collecting judge_collecting(const struct daemon *daemon)
 		return COUNTERS_COLLECT_READ_ONLY;
 	if (config->max_size || config->max_inodes)
 		return COUNTERS_COLLECT_BOUND;
-	if (leaves_opens(daemon))
+	if (config->opens == CONFIG_OPENS_KERNEL)
 		return COUNTERS_COLLECT_OPENS;
 	if (overlay_statfs(daemon->overlay, &st) < 0 || st.f_bavail < ROOM_TO_COLLECT / st.f_frsize)
 		return COUNTERS_COLLECT_ROOM;
@@ -146,7 +137,7 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	config.overlay = daemon->overlay;
 	collecting = judge_collecting(daemon);
 	config.writeback = collecting == COUNTERS_MAY_COLLECT;
-	config.kernel_opens = leaves_opens(daemon);
+	config.kernel_opens = daemon->request->config->opens == CONFIG_OPENS_KERNEL;
 	if (daemon->counters) {
 		daemon->counters->collecting = collecting;
 		config.counters = &daemon->counters->session;

@@ -172,10 +172,10 @@ static void who_opens(void **state)
 		const char *text;
 		enum config_opens opens;
 	} rows[] = {
-		{"dev", CONFIG_OPENS_AUTO},
+		{"dev", CONFIG_OPENS_DAEMON},
 		{"opens=kernel", CONFIG_OPENS_KERNEL},
 		{"opens=kernel,opens=daemon", CONFIG_OPENS_DAEMON},
-		{"opens=daemon,opens=auto", CONFIG_OPENS_AUTO},
+		{"opens=daemon,opens=kernel", CONFIG_OPENS_KERNEL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -229,7 +229,7 @@ static void no_values(void **state)
 		{"inodes=0", CONFIG_ORIGIN_COMMAND, "inodes=0"},
 		{"passthrough=on", CONFIG_ORIGIN_COMMAND, "write passthrough=auto or off"},
 		{"writeback=2", CONFIG_ORIGIN_FUSE, "write writeback=auto or off"},
-		{"opens=off", CONFIG_ORIGIN_COMMAND, "write opens=auto, daemon or kernel"},
+		{"opens=off", CONFIG_ORIGIN_COMMAND, "write opens=daemon or opens=kernel"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -100,12 +100,12 @@ static void written_back(void **state)
 
 	open_file(&o, 0755);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(overlay_write_back(o.fx.ov, o.file, "back", 4, 0), 4);
+		assert_int_equal(overlay_write_back(o.fx.ov, o.file, "back", 4, 0, false), 4);
 		assert_int_equal(mode_now(&o), 0755);
 	}
 	assert_int_equal(fx_chmod(&o.fx, "f", 06755), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(overlay_write_back(o.fx.ov, o.file, "back", 4, 4), 4);
+		assert_int_equal(overlay_write_back(o.fx.ov, o.file, "back", 4, 4, false), 4);
 		assert_int_equal(mode_now(&o), 06755);
 	}
 	close_file(&o);

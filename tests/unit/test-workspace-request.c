@@ -62,7 +62,7 @@ static const struct {
 	{"repo=/r", "repo=/r,redirect_dir=on", NULL},
 	{"repo=/r,passthrough=1", "repo=/r,passthrough=auto", NULL},
 	{"repo=/r,writeback=off", "repo=/r", NULL},
-	{"repo=/r,opens=auto", "repo=/r", NULL},
+	{"repo=/r,opens=daemon", "repo=/r", NULL},
 	{"repo=/r,opens=kernel", "repo=/r", "opens is 'kernel' there, not set was asked for"},
 	{"repo=/r,fsync=0", "repo=/r,volatile", NULL},
 	{"repo=/r,upperdir=/u,workdir=/w", "repo=/r,upperdir=/u,workdir=/w,keep=keep", NULL},
