@@ -185,6 +185,7 @@ static void mark_upper(struct copyup *up, int orphan_fd)
 	struct node_use *use = node_use(node);
 	bool is_counted = quota_open(ov->quota, up->staged.fd) == 0;
 
+	(void)quota_open(ov->quota, orphan_fd); /* as upper_keep_orphan() */
 	mutex_lock(&ov->table);
 	if (orphan_fd >= 0)
 		node_keep_fd(ov, &use->orphan_fd, orphan_fd);

@@ -281,7 +281,7 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 		return r;
 	}
 	know_new(c, *ret_node);
-	node_keep_fd(c->ov, &node_use(*ret_node)->orphan_fd, steal_fd(&fd));
+	upper_keep_orphan(c->ov, *ret_node, steal_fd(&fd));
 	return r;
 }
 

@@ -56,7 +56,7 @@ static void node_use_free(struct overlay *ov, struct node_use *use)
 {
 	if (!use)
 		return;
-	quota_settle(ov->quota, atomic_load(&use->orphan_fd));
+	quota_close(ov->quota, atomic_load(&use->orphan_fd));
 	close_keep_errno(node_take_fd(ov, &use->orphan_fd));
 	close_keep_errno(node_take_fd(ov, &use->coherent_fd));
 	free(use);

@@ -49,9 +49,10 @@ void quota_remove(struct quota *quota, const struct stat *st);
 /* --- changing and removing them --- */
 /* To be called before the first change, for what an inode takes up must be known then. */
 int quota_track(struct quota *quota, int fd);
-/* After a change; an object without a name that nobody has open counts no longer. */
+/* After a change; an object without a name counts as long as it is open, or its node is known. */
 void quota_settle(struct quota *quota, int fd);
-/* An open file counts without a name too. */
+/* An open file counts without a name too, and so does the descriptor of a node that has lost its
+ * name. */
 int quota_open(struct quota *quota, int fd);
 void quota_close(struct quota *quota, int fd);
 

@@ -357,6 +357,8 @@ void upper_keep_orphan(struct overlay *ov, struct node *node, int fd)
 	mutex_lock(&ov->table);
 	node_keep_fd(ov, &node_use(node)->orphan_fd, fd);
 	mutex_unlock(&ov->table);
+	/* Whoever knows the node, by O_PATH too, keeps what it takes up. */
+	(void)quota_open(ov->quota, fd);
 }
 
 void upper_drop_orphan(struct overlay *ov, struct node *node)
@@ -366,6 +368,7 @@ void upper_drop_orphan(struct overlay *ov, struct node *node)
 	mutex_lock(&ov->table);
 	fd = node_take_fd(ov, &node_use(node)->orphan_fd);
 	mutex_unlock(&ov->table);
+	quota_close(ov->quota, fd);
 	close_keep_errno(fd);
 }
 
