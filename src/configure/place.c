@@ -83,6 +83,7 @@ static int follow(struct place *place)
 static int locate(struct place *place)
 {
 	for (int links = 0; links < LINKS_MAX; links++) {
+		struct stat st;
 		int r = open_parent(place);
 
 		if (r == -ENOENT)
@@ -90,11 +91,14 @@ static int locate(struct place *place)
 		if (r < 0)
 			return r;
 		place->dir_fd = r;
-		if (fstatat(place->dir_fd, place->name, &place->st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return errno == ENOENT ? 0 : -errno;
-		place->exists = !S_ISLNK(place->st.st_mode);
-		if (place->exists)
+		/* Not of a link: its mode, 0777, would be that of the file that is made. */
+		if (!S_ISLNK(st.st_mode)) {
+			place->st = st;
+			place->exists = true;
 			return 0;
+		}
 		r = follow(place);
 		close(steal_fd(&place->dir_fd));
 		if (r < 0)

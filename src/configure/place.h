@@ -21,7 +21,7 @@ struct place {
 	int dir_fd;	     /* -1: the directory is not there either */
 	const char *name;    /* within path */
 	bool exists;
-	struct stat st; /* st_mode 0: there never was a file */
+	struct stat st; /* never a symlink's; st_mode 0: there never was a file */
 	char *text;	/* ended by NUL; NULL: there is no file */
 	size_t size;
 };
