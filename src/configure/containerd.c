@@ -81,16 +81,57 @@ static int has_within(
 	return r;
 }
 
+/* As it is written, but for quotes: newer versions of containerd print single ones. */
 static int value_is(const char *text, size_t size, const struct toml_path *path, const char *value,
 	bool if_missing, struct error *err)
 {
 	struct toml_statement statement;
+	size_t length = strlen(value);
 	int r = toml_find(text, size, path, &statement, err);
 
 	if (r <= 0)
 		return r < 0 ? r : if_missing;
 	size = statement.value_end - statement.value;
-	return size == strlen(value) && !memcmp(text + statement.value, value, size);
+	text += statement.value;
+	if (size == length + 2 && (*text == '"' || *text == '\'') && text[size - 1] == *text)
+		return !memcmp(text + 1, value, length);
+	return size == length && !memcmp(text, value, length);
+}
+
+/*
+ * 1: the text has a runtime runc that can start; 0: none, and a table of it may be added, whatever
+ * stands below it; -EINVAL: it has a table that lacks the type, and a table stands in a file once.
+ */
+static int has_runc(const char *text, size_t size, size_t version, struct error *err)
+{
+	struct toml_statement statement;
+	struct toml_path runc, type;
+	struct toml_scan scan;
+	unsigned line = 0;
+	int r;
+
+	plugin_path(&runc, version, "runtimes", "runc", NULL, NULL);
+	plugin_path(&type, version, "runtimes", "runc", "runtime_type", NULL);
+	r = toml_scan_begin(&scan, text, size, err);
+	while (r >= 0 && (r = toml_scan_next(&scan, &statement, err)) > 0) {
+		bool is_key = statement.kind == TOML_KEY;
+
+		/* runc = {...}: what is in there is left to the check. */
+		if (is_key && (toml_path_equal(&statement.path, &type) ||
+				      toml_path_equal(&statement.path, &runc)))
+			return 1;
+		if (is_key ? statement.table_size < runc.size &&
+					toml_path_is_within(&statement.path, &runc)
+			   : statement.kind != TOML_COMMENT &&
+					toml_path_equal(&statement.path, &runc))
+			line = statement.line;
+	}
+	if (r < 0 || line == 0)
+		return r;
+	return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+		"line %u: the runtime runc has no runtime_type; write runtime_type = "
+		"\"io.containerd.runc.v2\" into its table first",
+		line);
 }
 
 struct facts {
@@ -104,16 +145,15 @@ static int find_facts(const char *text, size_t size, struct facts *ret_facts, st
 	struct toml_path path;
 	struct facts facts = {.version = version_of(text, size, err)};
 	size_t version = (size_t)facts.version;
-	int has_runc;
+	int r;
 
 	if (facts.version < 0)
 		return facts.version;
-	plugin_path(&path, version, "runtimes", "runc", NULL, NULL);
-	has_runc = has_within(text, size, &path, err);
-	if (has_runc < 0)
-		return has_runc;
+	r = has_runc(text, size, version, err);
+	if (r < 0)
+		return r;
 	plugin_path(&path, version, "default_runtime_name", NULL, NULL, NULL);
-	facts.runc_is_needed = has_runc ? 0 : value_is(text, size, &path, "\"runc\"", true, err);
+	facts.runc_is_needed = r > 0 ? 0 : value_is(text, size, &path, "runc", true, err);
 	plugin_path(&path, version, "runtimes", "runc", "options", "SystemdCgroup");
 	facts.systemd_cgroup = value_is(text, size, &path, "true", false, err);
 	if (facts.runc_is_needed < 0 || facts.systemd_cgroup < 0)
@@ -366,11 +406,48 @@ static bool cri_is_disabled(const char *dump)
 	return line && memmem(line, strcspn(line, "\n"), "cri", 3);
 }
 
+/*
+ * The runtime that containerd could not start, or NULL: it prints the type of each, "" where no
+ * file says it. Line by line, for what it logs stands in between.
+ */
+static const char *untyped_runtime(const char *dump, size_t *ret_size)
+{
+	static const char within[] = ".containerd.runtimes.";
+	const char *name = NULL;
+
+	for (const char *line = dump; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t size = strcspn(line, "\n");
+		const char *at = line + strspn(line, " ");
+
+		if (*at == '[') {
+			name = memmem(line, size, within, sizeof(within) - 1);
+			name = name ? name + sizeof(within) - 1 : NULL;
+			*ret_size = name ? size - (size_t)(name - line) - 1 : 0;
+			/* A table of a runtime's, as its options are. */
+			if (name && memchr(name, '.', *ret_size))
+				name = NULL;
+		} else if (name && !strncmp(at, "runtime_type = ", 15) && at[15] &&
+			   at[15] == at[16]) {
+			return name;
+		}
+	}
+	return NULL;
+}
+
 static int check_dump(struct configure_plan *plan, const char *dump, struct error *err)
 {
-	if (!plan->request->remove && cri_is_disabled(dump))
+	bool removes = plan->request->remove, is_off = cri_is_disabled(dump);
+	size_t size;
+	const char *untyped = is_off ? NULL : untyped_runtime(dump, &size);
+
+	if (untyped)
+		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
+			"the runtime %.*s would have no runtime_type, so nothing was changed: give "
+			"it one, or take away what else the files say of it",
+			size < 100 ? (int)size : 100, untyped);
+	if (is_off && !removes)
 		plan_note(plan, "disabled_plugins turns CRI off, and with it this runtime");
-	else if (!plan->request->remove && !strstr(dump, "runtimes.git-overlayfs"))
+	else if (!removes && !strstr(dump, "runtimes.git-overlayfs"))
 		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
 			"containerd does not take the runtime, so nothing was changed: see "
 			"containerd config dump");
