@@ -53,12 +53,55 @@ static bool comes_from(const struct configure_plan *plan, const struct edit *edi
 	       text_equal(text, text_size, place->text, place->size);
 }
 
+/* Whether something of ours is in it, which makes it no file as it was before us. */
+static bool holds_ours(
+	const struct configure_plan *plan, const struct edit *edit, const char *text, size_t size)
+{
+	_cleanup_free_ char *rest = NULL;
+	size_t rest_size = 0;
+
+	return edit->take(plan, text, size, &rest, &rest_size, NULL) < 0 ||
+	       !text_equal(rest, rest_size, text, size);
+}
+
+/* Whether a file that we made is left when what is ours goes out of it. */
+static bool is_left_of_ours(
+	const struct configure_plan *plan, const struct edit *edit, const char *text, size_t size)
+{
+	_cleanup_free_ char *made = NULL, *rest = NULL;
+	size_t made_size = 0, rest_size = 0;
+
+	return edit->put(plan, NULL, 0, &made, &made_size, NULL) == 0 &&
+	       edit->take(plan, made, made_size, &rest, &rest_size, NULL) == 0 &&
+	       text_equal(rest, rest_size, text, size);
+}
+
+/* A file that has our part already, in an older form, is backed up without it. */
+static int plan_backup(struct configure_plan *plan, struct change *change, const struct edit *edit,
+	struct error *err)
+{
+	const struct place *place = &change->place;
+	_cleanup_free_ char *rest = NULL;
+	size_t size = 0;
+	int r = edit->take(plan, place->text, place->size, &rest, &size, err);
+
+	if (r < 0)
+		return error_prefix(err, "%s", place->path);
+	if (!text_equal(rest, size, place->text, place->size) &&
+		is_left_of_ours(plan, edit, rest, size))
+		return 0;
+	change->backup = steal_ptr(&rest);
+	change->backup_size = size;
+	return 0;
+}
+
 static int plan_take(struct configure_plan *plan, struct change *change, const struct edit *edit,
 	struct error *err)
 {
 	struct place *place = &change->place;
 	_cleanup_free_ char *backup = NULL;
 	size_t size = 0;
+	bool is_stale;
 	int r;
 
 	if (!place->exists)
@@ -71,7 +114,8 @@ static int plan_take(struct configure_plan *plan, struct change *change, const s
 	r = place_read_backup(place, &backup, &size, err);
 	if (r < 0)
 		return r;
-	if (r > 0 && comes_from(plan, edit, place, backup, size)) {
+	is_stale = r > 0 && holds_ours(plan, edit, backup, size);
+	if (r > 0 && !is_stale && comes_from(plan, edit, place, backup, size)) {
 		free(change->after);
 		change->after = steal_ptr(&backup);
 		change->after_size = size;
@@ -79,6 +123,7 @@ static int plan_take(struct configure_plan *plan, struct change *change, const s
 	} else if (comes_from(plan, edit, place, NULL, 0)) {
 		free(steal_ptr(&change->after));
 		change->after_size = 0;
+		change->takes_backup_away = is_stale;
 	}
 	return 0;
 }
@@ -95,7 +140,9 @@ int plan_edit(
 		return plan_take(plan, change, edit, err);
 	r = edit->put(plan, change->place.text, change->place.size, &change->after,
 		&change->after_size, err);
-	return r < 0 ? error_prefix(err, "%s", change->place.path) : 0;
+	if (r < 0)
+		return error_prefix(err, "%s", change->place.path);
+	return change->place.exists ? plan_backup(plan, change, edit, err) : 0;
 }
 
 static bool is_own(const struct place *place)
@@ -215,6 +262,7 @@ void configure_plan_free(struct configure_plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		place_release(&plan->changes[i].place);
 		free(plan->changes[i].after);
+		free(plan->changes[i].backup);
 	}
 	close_keep_errno(plan->root_fd);
 	free(plan);
@@ -265,14 +313,13 @@ static bool change_is_none(const struct change *change)
 		change->place.text, change->place.size, change->after, change->after_size);
 }
 
-/* What removing takes away is ours alone: the backup is for what others wrote. */
-static int apply_change(struct configure_plan *plan, struct change *change, struct error *err)
+static int apply_change(struct change *change, struct error *err)
 {
 	struct place *place = &change->place;
 	int r = 0;
 
-	if (place->exists && !change->is_own && !plan->request->remove)
-		r = place_make_backup(place, err);
+	if (change->backup)
+		r = place_make_backup(place, change->backup, change->backup_size, err);
 	if (r < 0)
 		return r;
 	change->made_backup = r > 0;
@@ -305,7 +352,7 @@ int configure_plan_apply(struct configure_plan *plan, struct error *err)
 		if (change_is_none(&plan->changes[i]))
 			continue;
 		any = true;
-		r = apply_change(plan, &plan->changes[i], err);
+		r = apply_change(&plan->changes[i], err);
 	}
 	if (r == 0 && any)
 		r = plan->engine->check(plan, err);

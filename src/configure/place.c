@@ -241,13 +241,13 @@ static int write_beside(
 	return r;
 }
 
-int place_make_backup(const struct place *place, struct error *err)
+int place_make_backup(const struct place *place, const char *text, size_t size, struct error *err)
 {
 	char name[NAME_MAX + 1];
 	int r = backup_name(place, name);
 
 	if (r == 0)
-		r = write_beside(place, name, place->text, place->size, RENAME_NOREPLACE);
+		r = write_beside(place, name, text, size, RENAME_NOREPLACE);
 	if (r == -EEXIST)
 		return 0;
 	return r < 0 ? failed(place, -r, "making its backup", err) : 1;

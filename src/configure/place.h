@@ -33,8 +33,8 @@ void place_release(struct place *place);
 /* The text of the backup beside it: 1, and the caller frees it; 0: there is none. */
 int place_read_backup(
 	const struct place *place, char **ret_text, size_t *ret_size, struct error *err);
-/* Copies the file, as it was read, to its backup, unless there is one. 1: it was made. */
-int place_make_backup(const struct place *place, struct error *err);
+/* Writes the text to the file's backup, unless there is one. 1: it was made. */
+int place_make_backup(const struct place *place, const char *text, size_t size, struct error *err);
 int place_remove_backup(const struct place *place, struct error *err);
 
 /*

@@ -14,6 +14,8 @@ struct change {
 	struct place place;
 	char *after; /* NULL: the file goes */
 	size_t after_size;
+	char *backup; /* what others wrote, to be kept; NULL: nothing is */
+	size_t backup_size;
 	bool is_own; /* nothing of others is in it */
 	bool takes_backup_away;
 	bool made_backup;
