@@ -13,29 +13,60 @@
 
 static const char *const keys[] = {"runtimes", "git-overlayfs", "path"};
 
-/* 1: it is there as it should be; 0: it is not; -EEXIST: another one is. */
-static int look(const struct configure_plan *plan, const char *text, size_t size, struct error *err)
+/* Whose the runtime of our name is. What we write has a path and nothing else. */
+enum owner { OWNER_NONE, OWNER_US, OWNER_US_AND_OTHERS, OWNER_OTHERS };
+
+struct found {
+	enum owner owner;
+	char path[300]; /* its path, in words */
+};
+
+static enum owner owner_of(const struct configure_plan *plan, const struct json *runtime)
+{
+	const char *path = json_member_string(runtime, keys[2]);
+
+	if (!runtime)
+		return OWNER_NONE;
+	if (!path || strcmp(path, plan->request->runtime) != 0)
+		return OWNER_OTHERS;
+	return runtime->count == 1 ? OWNER_US : OWNER_US_AND_OTHERS;
+}
+
+/* docker takes a file without anything in it for an empty object. */
+static bool is_blank(const char *text, size_t size)
+{
+	return strspn(text, " \t\r\n") == size;
+}
+
+static int look(const struct configure_plan *plan, const char *text, size_t size,
+	struct found *ret_found, struct error *err)
 {
 	size_t skip = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	const struct json *runtime;
 	const char *path;
 	struct json *json;
-	int r = json_parse(text + skip, size - skip, &json, err);
+	int r;
 
+	*ret_found = (struct found){.owner = OWNER_NONE};
+	if (is_blank(text, size))
+		return 0;
+	r = json_parse(text + skip, size - skip, &json, err);
 	if (r < 0)
 		return r;
 	runtime = json_member(json_member(json, keys[0]), keys[1]);
 	path = json_member_string(runtime, keys[2]);
-	if (!runtime)
-		r = 0;
-	else if (path && !strcmp(path, plan->request->runtime))
-		r = 1;
-	else
-		r = error_set(err, EEXIST, EXIT_STATUS_FAILED,
-			"it has a runtime git-overlayfs already, with %s%.300s; take that away first",
-			path ? "the path " : "no path", path ? path : "");
+	ret_found->owner = owner_of(plan, runtime);
+	snprintf(ret_found->path, sizeof(ret_found->path), "%s%.280s",
+		path ? "the path " : "no path", path ? path : "");
 	json_free(json);
-	return r;
+	return 0;
+}
+
+static int copy(const char *text, size_t size, char **ret_text, size_t *ret_size, struct error *err)
+{
+	*ret_text = strndup(text, size);
+	*ret_size = size;
+	return *ret_text ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 }
 
 static int quote(const char *string, char **ret_text, struct error *err)
@@ -55,21 +86,22 @@ static int put(const struct configure_plan *plan, const char *text, size_t size,
 	size_t *ret_size, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
+	struct found found;
 	int r;
 
-	/* docker takes a file without anything in it for an empty object. */
-	if (!text || strspn(text, " \t\r\n") == size) {
+	if (!text || is_blank(text, size)) {
 		text = "{}\n";
 		size = 3;
 	}
-	r = look(plan, text, size, err);
+	r = look(plan, text, size, &found, err);
 	if (r < 0)
 		return r;
-	if (r > 0) {
-		*ret_text = strndup(text, size);
-		*ret_size = size;
-		return *ret_text ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	}
+	if (found.owner == OWNER_OTHERS)
+		return error_set(err, EEXIST, EXIT_STATUS_FAILED,
+			"it has a runtime git-overlayfs already, with %s; take that away first",
+			found.path);
+	if (found.owner != OWNER_NONE)
+		return copy(text, size, ret_text, ret_size, err);
 	r = quote(plan->request->runtime, &path, err);
 	if (r < 0)
 		return r;
@@ -79,25 +111,46 @@ static int put(const struct configure_plan *plan, const char *text, size_t size,
 static int take(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,
 	size_t *ret_size, struct error *err)
 {
-	int r = 0;
+	struct found found;
+	int r = look(plan, text, size, &found, err);
 
-	if (strspn(text, " \t\r\n") != size)
-		r = json_splice_remove(text, size, keys, 2, ret_text, ret_size, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	*ret_text = strndup(text, size);
-	*ret_size = size;
-	return *ret_text ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
+	if (r < 0)
+		return r;
+	if (found.owner != OWNER_US)
+		return copy(text, size, ret_text, ret_size, err);
+	r = json_splice_remove(text, size, keys, 2, ret_text, ret_size, err);
+	return r < 0 ? r : 0;
+}
+
+static void note_owner(struct configure_plan *plan, const struct place *place)
+{
+	struct found found;
+
+	if (!place->exists || look(plan, place->text, place->size, &found, NULL) < 0)
+		return;
+	if (found.owner == OWNER_US_AND_OTHERS)
+		plan_note(plan,
+			"the runtime git-overlayfs of %.300s has more than its path, which is not "
+			"from here: --remove leaves it",
+			place->path);
+	else if (found.owner == OWNER_OTHERS)
+		plan_note(plan,
+			"the runtime git-overlayfs of %.300s has %s: it is not ours, and stays",
+			place->path, found.path);
 }
 
 static int plan_docker(struct configure_plan *plan, struct error *err)
 {
 	static const struct edit edit = {put, take};
 	char path[PATH_MAX];
+	int r;
 
 	plan_config_path(plan, "docker/daemon.json", path, sizeof(path));
 	plan_note_missing(plan, plan->request->runtime);
-	return plan_edit(plan, path, &edit, err);
+	r = plan_edit(plan, path, &edit, err);
+	if (r == 0)
+		note_owner(plan, &plan->changes[0].place);
+	return r;
 }
 
 static int check_docker(struct configure_plan *plan, struct error *err)
