@@ -31,6 +31,7 @@ struct imports {
 	char own[PATH_MAX];    /* a drop-in would be there; "": no directory is imported */
 	char holder[PATH_MAX]; /* the file with the plugin's section that counts; "": none has */
 	const char *pattern;   /* while its directory is read */
+	struct error in_use;   /* who makes our runtime the default; no text: nobody */
 };
 
 static void imports_release(struct imports *imports)
@@ -82,20 +83,24 @@ static int has_within(
 }
 
 /* As it is written, but for quotes: newer versions of containerd print single ones. */
+static bool statement_says(
+	const char *text, const struct toml_statement *statement, const char *value)
+{
+	size_t size = statement->value_end - statement->value, length = strlen(value);
+
+	text += statement->value;
+	if (size == length + 2 && (*text == '"' || *text == '\'') && text[size - 1] == *text)
+		return !memcmp(text + 1, value, length);
+	return size == length && !memcmp(text, value, length);
+}
+
 static int value_is(const char *text, size_t size, const struct toml_path *path, const char *value,
 	bool if_missing, struct error *err)
 {
 	struct toml_statement statement;
-	size_t length = strlen(value);
 	int r = toml_find(text, size, path, &statement, err);
 
-	if (r <= 0)
-		return r < 0 ? r : if_missing;
-	size = statement.value_end - statement.value;
-	text += statement.value;
-	if (size == length + 2 && (*text == '"' || *text == '\'') && text[size - 1] == *text)
-		return !memcmp(text + 1, value, length);
-	return size == length && !memcmp(text, value, length);
+	return r > 0 ? statement_says(text, &statement, value) : r < 0 ? r : if_missing;
 }
 
 /*
@@ -267,12 +272,37 @@ static int names_plugin(const char *text, size_t size, struct error *err)
 	return r;
 }
 
+/* Pods name no runtime, so that none would start without the default. */
+static int note_default(
+	struct imports *imports, const char *path, const char *text, size_t size, struct error *err)
+{
+	for (size_t i = 1; i < sizeof(plugins) / sizeof(plugins[0]); i++) {
+		struct toml_statement statement;
+		struct toml_path key;
+		int r;
+
+		plugin_path(&key, i, "default_runtime_name", NULL, NULL, NULL);
+		r = toml_find(text, size, &key, &statement, err);
+		if (r < 0)
+			return error_prefix(err, "%s", path);
+		if (r > 0 && statement_says(text, &statement, "git-overlayfs"))
+			error_set(&imports->in_use, EBUSY, EXIT_STATUS_FAILED,
+				"%s: line %u: the default runtime is git-overlayfs, and no pod would "
+				"start without it: write default_runtime_name = \"runc\" first",
+				path, statement.line);
+	}
+	return 0;
+}
+
 /* Removing looks for the section, putting for the plugin's tables. */
 static int look_at_text(
 	struct imports *imports, const char *path, const char *text, size_t size, struct error *err)
 {
 	int r = toml_section_exists(text, size, err);
 
+	if (r >= 0 && imports->plan->request->remove &&
+		note_default(imports, path, text, size, err) < 0)
+		return -EINVAL;
 	if (r > 0 && imports->plan->request->remove)
 		r = plan_edit(imports->plan, path, &edit, err);
 	else if (r >= 0)
@@ -393,6 +423,11 @@ static int plan_containerd(struct configure_plan *plan, struct error *err)
 	r = place_open(plan->root_fd, imports.main, &main_file, err);
 	if (r == 0)
 		r = choose(&imports, &main_file, err);
+	/* What is planned when removing is the end of the runtime. */
+	if (r == 0 && plan->request->remove && plan->count > 0 && imports.in_use.code) {
+		*err = imports.in_use;
+		r = -EBUSY;
+	}
 	place_release(&main_file);
 	return r;
 }

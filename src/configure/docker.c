@@ -18,6 +18,7 @@ enum owner { OWNER_NONE, OWNER_US, OWNER_US_AND_OTHERS, OWNER_OTHERS };
 
 struct found {
 	enum owner owner;
+	bool is_default;
 	char path[300]; /* its path, in words */
 };
 
@@ -43,7 +44,7 @@ static int look(const struct configure_plan *plan, const char *text, size_t size
 {
 	size_t skip = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	const struct json *runtime;
-	const char *path;
+	const char *path, *name;
 	struct json *json;
 	int r;
 
@@ -55,7 +56,9 @@ static int look(const struct configure_plan *plan, const char *text, size_t size
 		return r;
 	runtime = json_member(json_member(json, keys[0]), keys[1]);
 	path = json_member_string(runtime, keys[2]);
+	name = json_member_string(json, "default-runtime");
 	ret_found->owner = owner_of(plan, runtime);
+	ret_found->is_default = name && !strcmp(name, keys[1]);
 	snprintf(ret_found->path, sizeof(ret_found->path), "%s%.280s",
 		path ? "the path " : "no path", path ? path : "");
 	json_free(json);
@@ -118,6 +121,10 @@ static int take(const struct configure_plan *plan, const char *text, size_t size
 		return r;
 	if (found.owner != OWNER_US)
 		return copy(text, size, ret_text, ret_size, err);
+	if (plan->request->remove && found.is_default)
+		return error_set(err, EBUSY, EXIT_STATUS_FAILED,
+			"default-runtime is git-overlayfs, and dockerd would not start without that "
+			"runtime: set it to runc, or take it away, first");
 	r = json_splice_remove(text, size, keys, 2, ret_text, ret_size, err);
 	return r < 0 ? r : 0;
 }
