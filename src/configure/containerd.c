@@ -4,7 +4,7 @@
  * containerd reads (1.6 and 1.7): a file that is imported replaces the whole section of a plugin
  * that it names, and a file that names any runtime loses the built-in runc.
  */
-#include "plan.h"
+#include "containerd-files.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -12,38 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan.h"
 #include "toml.h"
 #include "util/cleanup.h"
 
 #define OWN_NAME    "90-git-overlayfs.toml"
 #define VERSION_NEW 2 /* every containerd that has a CRI plugin reads it */
-#define IMPORTS_MAX 16
-
-/* What the CRI plugin is called in each version of the file; 0 and 1 are the same. */
-static const char *const plugins[] = {
-	"cri", "cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"};
 
 struct imports {
 	struct configure_plan *plan;
 	char main[PATH_MAX];
-	char *patterns[IMPORTS_MAX];
-	size_t count;
 	char own[PATH_MAX];    /* a drop-in would be there; "": no directory is imported */
 	char holder[PATH_MAX]; /* the file with the plugin's section that counts; "": none has */
-	const char *pattern;   /* while its directory is read */
 	struct error in_use;   /* who makes our runtime the default; no text: nobody */
 };
-
-static void imports_release(struct imports *imports)
-{
-	while (imports->count > 0)
-		free(imports->patterns[--imports->count]);
-}
 
 static void plugin_path(struct toml_path *path, size_t version, const char *a, const char *b,
 	const char *c, const char *d)
 {
-	toml_path_set(path, "plugins", plugins[version], "containerd", a, b, c, d, NULL);
+	toml_path_set(path, "plugins", containerd_plugins[version], "containerd", a, b, c, d, NULL);
 }
 
 /* The file's version, 1 where it says none, or -EINVAL. */
@@ -64,22 +51,6 @@ static int version_of(const char *text, size_t size, struct error *err)
 	return error_set(err, EINVAL, EXIT_STATUS_FAILED,
 		"line %u: version %.*s of the file is not known here, only 1 to 3", statement.line,
 		length < 20 ? (int)length : 20, text + statement.value);
-}
-
-/* 1: something in the text stands at or below the path. */
-static int has_within(
-	const char *text, size_t size, const struct toml_path *path, struct error *err)
-{
-	struct toml_statement statement;
-	struct toml_scan scan;
-	int r = toml_scan_begin(&scan, text, size, err);
-
-	if (r < 0)
-		return r;
-	while ((r = toml_scan_next(&scan, &statement, err)) > 0)
-		if (statement.kind != TOML_COMMENT && toml_path_is_within(&statement.path, path))
-			return 1;
-	return r;
 }
 
 /* As it is written, but for quotes: newer versions of containerd print single ones. */
@@ -177,7 +148,7 @@ static char *section_body(const struct facts *facts, const char *runtime)
 	if (!out)
 		return NULL;
 	snprintf(table, sizeof(table), "plugins.\"%s\".containerd.runtimes",
-		plugins[facts->version]);
+		containerd_plugins[facts->version]);
 	if (facts->runc_is_needed)
 		fprintf(out, "[%s.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n", table);
 	fprintf(out,
@@ -240,43 +211,11 @@ static const struct edit edit = {put, take};
 
 /* --- which file --- */
 
-static int add_import(void *ctx, const char *pattern)
-{
-	struct imports *imports = ctx;
-	char path[PATH_MAX];
-
-	if (imports->count == IMPORTS_MAX)
-		return -E2BIG;
-	/* Relative to the file that names it. */
-	if (*pattern == '/')
-		snprintf(path, sizeof(path), "%s", pattern);
-	else
-		snprintf(path, sizeof(path), "%.*s%.3000s",
-			(int)(strrchr(imports->main, '/') - imports->main) + 1, imports->main,
-			pattern);
-	imports->patterns[imports->count] = strdup(path);
-	return imports->patterns[imports->count++] ? 0 : -ENOMEM;
-}
-
-/* Whether the text has a section of the plugin, under any of its names. */
-static int names_plugin(const char *text, size_t size, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 1; r == 0 && i < sizeof(plugins) / sizeof(plugins[0]); i++) {
-		struct toml_path path;
-
-		toml_path_set(&path, "plugins", plugins[i], NULL);
-		r = has_within(text, size, &path, err);
-	}
-	return r;
-}
-
 /* Pods name no runtime, so that none would start without the default. */
 static int note_default(
 	struct imports *imports, const char *path, const char *text, size_t size, struct error *err)
 {
-	for (size_t i = 1; i < sizeof(plugins) / sizeof(plugins[0]); i++) {
+	for (size_t i = 1; i < CONTAINERD_VERSIONS; i++) {
 		struct toml_statement statement;
 		struct toml_path key;
 		int r;
@@ -306,7 +245,7 @@ static int look_at_text(
 	if (r > 0 && imports->plan->request->remove)
 		r = plan_edit(imports->plan, path, &edit, err);
 	else if (r >= 0)
-		r = names_plugin(text, size, err);
+		r = containerd_names_plugin(text, size, err);
 	else
 		return error_prefix(err, "%s", path);
 	if (r > 0)
@@ -314,19 +253,12 @@ static int look_at_text(
 	return r < 0 ? r : 0;
 }
 
-static int look_at_import(void *ctx, const char *path, struct error *err)
+static int look_at_import(
+	void *ctx, const char *path, const char *text, size_t size, struct error *err)
 {
-	struct imports *imports = ctx;
-	struct place place;
-	int r;
-
-	if (fnmatch(imports->pattern, path, FNM_PATHNAME) != 0)
+	if (!strncmp(text, OWN_HEADER, sizeof(OWN_HEADER) - 1))
 		return 0;
-	r = place_open(imports->plan->root_fd, path, &place, err);
-	if (r == 0 && place.exists && strncmp(place.text, OWN_HEADER, sizeof(OWN_HEADER) - 1) != 0)
-		r = look_at_text(imports, path, place.text, place.size, err);
-	place_release(&place);
-	return r;
+	return look_at_text(ctx, path, text, size, err);
 }
 
 /* A pattern imports a directory when it takes every .toml in it. */
@@ -343,29 +275,15 @@ static void note_directory(struct imports *imports, const char *pattern)
 
 static int read_imports(struct imports *imports, const char *text, size_t size, struct error *err)
 {
-	struct toml_statement statement;
-	struct toml_path key;
-	int r;
+	_cleanup_(containerd_imports_release) struct containerd_imports list = {0};
+	int r = containerd_imports_read(&list, imports->main, text, size, err);
 
-	toml_path_set(&key, "imports", NULL);
-	r = toml_find(text, size, &key, &statement, err);
-	if (r > 0 && toml_each_string(text + statement.value, statement.value_end - statement.value,
-			     add_import, imports, NULL) < 0)
-		r = error_set(err, EINVAL, EXIT_STATUS_FAILED,
-			"line %u: imports is no list of files", statement.line);
-	if (r < 0)
-		return error_prefix(err, "%s", imports->main);
-	for (size_t i = 0; r >= 0 && i < imports->count; i++) {
-		char dir[PATH_MAX];
-
-		snprintf(dir, sizeof(dir), "%s", imports->patterns[i]);
-		*strrchr(dir, '/') = '\0';
-		note_directory(imports, imports->patterns[i]);
-		imports->pattern = imports->patterns[i];
-		r = place_each(
-			imports->plan->root_fd, *dir ? dir : "/", look_at_import, imports, err);
-	}
-	return r < 0 ? r : 0;
+	for (size_t i = 0; r == 0 && i < list.count; i++)
+		note_directory(imports, list.patterns[i]);
+	if (r == 0)
+		r = containerd_imports_each(
+			&list, imports->plan->root_fd, look_at_import, imports, err);
+	return r;
 }
 
 /* A file of our own is of the version of the one that imports it. */
@@ -414,11 +332,11 @@ static int choose(struct imports *imports, const struct place *main_file, struct
 
 static int plan_containerd(struct configure_plan *plan, struct error *err)
 {
-	_cleanup_(imports_release) struct imports imports = {.plan = plan};
+	struct imports imports = {.plan = plan};
 	struct place main_file;
 	int r;
 
-	plan_config_path(plan, "containerd/config.toml", imports.main, sizeof(imports.main));
+	plan_config_path(plan, CONTAINERD_CONFIG, imports.main, sizeof(imports.main));
 	plan_note_missing(plan, plan->request->runtime);
 	r = place_open(plan->root_fd, imports.main, &main_file, err);
 	if (r == 0)
@@ -495,17 +413,18 @@ static int check_containerd(struct configure_plan *plan, struct error *err)
 	char path[PATH_MAX], outside[PATH_MAX + 32];
 	const char *const words[] = {"containerd", "--config", outside, "config", "dump", NULL};
 	_cleanup_free_ char *text = NULL;
+	struct toml_statement statement;
 	struct toml_path imports;
 	struct place main_file;
 	int r;
 
-	plan_config_path(plan, "containerd/config.toml", path, sizeof(path));
+	plan_config_path(plan, CONTAINERD_CONFIG, path, sizeof(path));
 	toml_path_set(&imports, "imports", NULL);
 	r = place_open(plan->root_fd, path, &main_file, err);
 	if (r == 0 && main_file.exists) {
 		plan_path_outside(plan, &main_file, outside, sizeof(outside));
 		if (strcmp(plan->request->root, "/") != 0 &&
-			has_within(main_file.text, main_file.size, &imports, NULL) > 0) {
+			toml_find(main_file.text, main_file.size, &imports, &statement, NULL) > 0) {
 			snprintf(plan->check, sizeof(plan->check),
 				"none, with --root, imports would be those of this system");
 			r = 1;
