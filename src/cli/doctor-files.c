@@ -120,16 +120,15 @@ static void describe_from(
 	toml_path_describe(&part, ret_text, size);
 }
 
-void doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx)
+int doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx, struct error *err)
 {
 	const size_t size = strlen(text);
 	char section[TOML_PATH_MAX], key[TOML_PATH_MAX];
 	struct toml_statement statement;
 	struct toml_scan scan;
+	int r = toml_scan_begin(&scan, text, size, err);
 
-	if (toml_scan_begin(&scan, text, size, NULL) < 0)
-		return;
-	while (toml_scan_next(&scan, &statement, NULL) > 0) {
+	while (r >= 0 && (r = toml_scan_next(&scan, &statement, err)) > 0) {
 		const bool is_key = statement.kind == TOML_KEY;
 		const size_t table = is_key ? statement.table_size : statement.path.size;
 
@@ -140,4 +139,5 @@ void doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx)
 		each(ctx, section, key, is_key ? text + statement.value : "",
 			is_key ? statement.value_end - statement.value : 0);
 	}
+	return r;
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <git-overlayfs/error.h>
+
 #include "doctor.h"
 
 /* An absolute path of the machine, below that directory; valid until the next call. */
@@ -27,12 +29,12 @@ void doctor_each_file(const char *directory, const char *suffix,
 
 /*
  * Calls `each` for each `key = value` of a TOML text, and with key "" where a section begins; the
- * value is as it is written (toml_each_string()). At what is no TOML it ends: the engine's to
- * refuse.
+ * value is as it is written (toml_each_string()). At what is no TOML it ends: -EINVAL, and err has
+ * the line.
  */
 typedef void (*doctor_setting_fn)(
 	void *ctx, const char *section, const char *key, const char *value, size_t size);
-void doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx);
+int doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx, struct error *err);
 
 /* Fills in what was found; the probes' only way to say it. */
 void finding_set(struct finding *finding, enum finding_state state, const char *remedy,

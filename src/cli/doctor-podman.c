@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What engines are told to do, by their own files. */
-#include <fnmatch.h>
+/* Whether podman reads the file of the hook, by its own files. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,6 @@
 
 #define HOOKS_MAX      16
 #define PODMAN_DEFAULT "/usr/share/containers/oci/hooks.d"
-
-/* --- podman --- */
 
 struct hooks {
 	char *directories[HOOKS_MAX];
@@ -65,7 +62,7 @@ static void read_containers_conf(void *ctx, const char *path)
 	_cleanup_free_ char *text = doctor_read(path);
 
 	if (text)
-		doctor_each_setting(text, take_hooks_dir, ctx);
+		doctor_each_setting(text, take_hooks_dir, ctx, NULL);
 }
 
 static void read_user_conf(struct hooks *hooks)
@@ -150,82 +147,4 @@ void look_at_podman(struct finding *finding)
 		doctor_each_file(hooks.directories[i], ".json", look_for_hook, &hooks);
 	judge_hooks(&hooks, finding);
 	hooks_clear(&hooks);
-}
-
-/* --- containerd --- */
-
-struct runtimes {
-	bool has_cri_off, has_runtime;
-	bool passes;	   /* the runtime whose list is read */
-	char passing[100]; /* the section of one that passes our annotations */
-};
-
-static int note_cri_off(void *ctx, const char *plugin)
-{
-	struct runtimes *runtimes = ctx;
-
-	if (!strcmp(plugin, "cri") || !strcmp(plugin, "io.containerd.grpc.v1.cri"))
-		runtimes->has_cri_off = true;
-	return 0;
-}
-
-/* As path.Match of Go, for a name without a slash. */
-static int note_pattern(void *ctx, const char *pattern)
-{
-	struct runtimes *runtimes = ctx;
-
-	if (fnmatch(pattern, OCI_ANNOTATION, 0) == 0)
-		runtimes->passes = true;
-	return 0;
-}
-
-static void take_runtime(
-	void *ctx, const char *section, const char *key, const char *value, size_t size)
-{
-	struct runtimes *runtimes = ctx;
-	const char *name = strstr(section, ".containerd.runtimes.");
-
-	if (!section[0] && !strcmp(key, "disabled_plugins"))
-		toml_each_string(value, size, note_cri_off, ctx, NULL);
-	if (!name)
-		return;
-	runtimes->has_runtime = true;
-	if (strcmp(key, "pod_annotations") != 0)
-		return;
-	runtimes->passes = false;
-	toml_each_string(value, size, note_pattern, ctx, NULL);
-	if (runtimes->passes)
-		snprintf(runtimes->passing, sizeof(runtimes->passing), "%s",
-			name + strlen(".containerd.runtimes."));
-}
-
-static void read_containerd_conf(void *ctx, const char *path)
-{
-	_cleanup_free_ char *text = doctor_read(path);
-
-	if (text)
-		doctor_each_setting(text, take_runtime, ctx);
-}
-
-void look_at_containerd(struct finding *finding)
-{
-	struct runtimes runtimes = {.has_runtime = doctor_exists("/var/lib/kubelet")};
-
-	read_containerd_conf(&runtimes, "/etc/containerd/config.toml");
-	doctor_each_file("/etc/containerd/conf.d", ".toml", read_containerd_conf, &runtimes);
-	if (!doctor_has_program("containerd"))
-		finding_set(finding, FINDING_OK, "", "containerd is not installed");
-	else if (runtimes.has_cri_off || !runtimes.has_runtime)
-		finding_set(finding, FINDING_OK, "", "containerd serves no pods here");
-	else if (runtimes.passing[0])
-		finding_set(finding, FINDING_OK, "",
-			"containerd passes annotations of pods to the runtime %s",
-			runtimes.passing);
-	else
-		finding_set(finding, FINDING_WARN,
-			"git-overlayfs configure containerd, or write pod_annotations = "
-			"[\"org.git-overlayfs.*\"] into the section of the runtime in "
-			"/etc/containerd/config.toml; then restart containerd",
-			"containerd passes no annotation %s from pods to a runtime",
-			OCI_ANNOTATION);
 }
