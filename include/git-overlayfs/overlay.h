@@ -163,12 +163,17 @@ enum overlay_set {
 	 */
 	OVERLAY_KEPT_TIMES = 1 << 9,
 	OVERLAY_IS_FLUSH = 1 << 10,
+	/*
+	 * Nobody tells who has it open for writing: what sets nothing leaves set-id bits of others'
+	 * files to overlay_kill_announced().
+	 */
+	OVERLAY_OPENS_UNKNOWN = 1 << 11,
 };
 
 /*
  * `set` is a mask of enum overlay_set; values are taken from *st. What sets nothing moves the time
  * of the last change. With OVERLAY_KILL_SET_ID it is the kernel's word that somebody is about to
- * write, or chown(2) to nobody.
+ * write, or chown(2) to nobody: st_uid and st_gid are his.
  */
 int overlay_setattr(struct overlay *ov, uint64_t node, struct overlay_file *file,
 	const struct stat *st, unsigned set, struct stat *ret_st);

@@ -104,6 +104,19 @@ static unsigned set_by_keeper(unsigned set)
 	return OVERLAY_KEPT_TIMES;
 }
 
+/* Of what sets nothing the overlay asks whose it is. */
+static unsigned killing(fuse_req_t req, unsigned set, struct stat *st)
+{
+	const struct fuse_ctx *caller = fuse_req_ctx(req);
+
+	if (!(set & OVERLAY_SET_UID))
+		st->st_uid = caller->uid;
+	if (!(set & OVERLAY_SET_GID))
+		st->st_gid = caller->gid;
+	return OVERLAY_KILL_SET_ID | (caller->uid == 0 ? OVERLAY_BY_ROOT : 0) |
+	       (request_session(req)->opens_no_files ? OVERLAY_OPENS_UNKNOWN : 0);
+}
+
 static void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
@@ -114,7 +127,7 @@ static void op_setattr(
 	if (request_has_writeback(req))
 		set |= set_by_keeper(set);
 	if (wire_current()->kills_set_id)
-		set |= OVERLAY_KILL_SET_ID | (fuse_req_ctx(req)->uid == 0 ? OVERLAY_BY_ROOT : 0);
+		set |= killing(req, set, st);
 	take_time(&st->st_atim, to_set, FUSE_SET_ATTR_ATIME_NOW);
 	take_time(&st->st_mtim, to_set, FUSE_SET_ATTR_MTIME_NOW);
 	r = overlay_setattr(request_overlay(req), ino, file_of(fi), st, set, &result);

@@ -61,13 +61,36 @@ static void reply_count(fuse_req_t req, ssize_t n)
 		fuse_reply_write(req, (size_t)n);
 }
 
-/* Most often a SETATTR of nothing came before, and there is nothing left to take away. */
+static void forget_mode(fuse_req_t req, fuse_ino_t ino)
+{
+	(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
+}
+
+/* Where the kernel opens files, the SETATTR of nothing before a change has left it to the change.
+ */
+static int kill_announced(fuse_req_t req, fuse_ino_t ino, struct overlay_file *file)
+{
+	int r = 0;
+
+	if (request_session(req)->opens_no_files)
+		r = overlay_kill_announced(file, fuse_req_ctx(req)->uid);
+	if (r > 0)
+		forget_mode(req, ino);
+	return r < 0 ? r : 0;
+}
+
+/* Elsewhere there is most often nothing left to take away. */
 static int kill_set_id(fuse_req_t req, fuse_ino_t ino, struct overlay_file *file)
 {
-	int r = wire_current()->kills_set_id ? overlay_kill_set_id(file) : 0;
+	int r;
 
+	if (!wire_current()->kills_set_id)
+		return 0;
+	r = kill_announced(req, ino, file);
+	if (r == 0)
+		r = overlay_kill_set_id(file);
 	if (r > 0)
-		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
+		forget_mode(req, ino);
 	return r < 0 ? r : 0;
 }
 
@@ -134,6 +157,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	int r = take_file(req, ino, fi, true, &file);
 
 	if (r == 0)
+		r = kill_announced(req, ino, file.file);
+	if (r == 0)
 		r = overlay_fallocate(request_overlay(req), file.file, mode, offset, length);
 	give_back(req, fi, &file);
 	reply_result(req, r);
@@ -186,6 +211,8 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
 
 	if (n == 0)
 		n = take_file(req, out_ino, out, true, &to);
+	if (n == 0)
+		n = kill_announced(req, out_ino, to.file);
 	if (n == 0)
 		n = overlay_copy_file_range(
 			request_overlay(req), from.file, in_offset, to.file, out_offset, size);

@@ -78,6 +78,8 @@ struct change {
 	const struct stat *st;
 	unsigned set;
 	uint32_t uid, gid; /* storage ids, -1: stays */
+	bool by_owner;	   /* of what sets nothing: the caller owns the file */
+	bool by_member; /* and the file's group is the caller's first; of others nothing is known */
 };
 
 /* What it does to the values that *st names. */
@@ -154,24 +156,38 @@ static int change_times(struct change *c, int fd)
 	return call_utimens(fd, times);
 }
 
+/* Else it is chown(2) to nobody. */
+static bool may_be_write(const struct change *c)
+{
+	const struct node_use *use = node_use(c->node);
+
+	if (c->set & OVERLAY_BY_CHOWN)
+		return false;
+	return c->set & OVERLAY_OPENS_UNKNOWN || (use && atomic_load(&use->write_opens) > 0);
+}
+
 /*
  * The kernel does not say why. A write by root takes set-id bits away only with a capability, which
  * has gone just before, and then they stay. Set-group-id without group execution is nothing
- * to chown(2) to nobody, so where it is alone somebody writes who is not in the group.
+ * to a member of the group, so where it is alone somebody writes who is none.
  */
 static mode_t doomed_bits(const struct change *c, mode_t mode)
 {
 	struct node_use *use = node_use(c->node);
 	bool lost = atomic_exchange(&use->lost_capability, false);
-	bool writes = !(c->set & OVERLAY_BY_CHOWN) && atomic_load(&use->write_opens) > 0;
+	bool writes = may_be_write(c);
 
 	if (!(c->set & OVERLAY_KILL_SET_ID) || S_ISDIR(mode))
 		return 0;
 	if (c->set & OVERLAY_BY_ROOT)
 		return lost && writes ? 0 : privileges_doomed(mode);
-	if (writes && !lost && (mode & (S_ISUID | S_ISGID)) == S_ISGID)
-		return S_ISGID;
-	return privileges_doomed(mode);
+	/* Who owns the file may take them, and whoever else writes does so when he does. */
+	if (c->set & OVERLAY_OPENS_UNKNOWN) {
+		privileges_announce(c->node, c->st->st_uid, !c->by_member);
+		return c->by_owner ? privileges_doomed(mode) : 0;
+	}
+	return writes && !lost && !c->by_member ? privileges_doomed_when_told(mode)
+						: privileges_doomed(mode);
 }
 
 /*
@@ -257,7 +273,23 @@ static bool is_known(const struct change *c, struct stat *ret_st)
 	return true;
 }
 
-static int check_change(const struct change *c)
+/* Whoever asks for set-id bits to go may be the one who writes. */
+static int know_caller(struct change *c)
+{
+	struct stat st;
+	int r;
+
+	if (values_of(c) || !(c->set & OVERLAY_KILL_SET_ID) || S_ISDIR(c->node->type))
+		return 0;
+	r = node_attributes(c->ov, c->node, &st);
+	if (r < 0)
+		return r;
+	c->by_owner = st.st_uid == c->st->st_uid;
+	c->by_member = st.st_gid == c->st->st_gid;
+	return 0;
+}
+
+static int check_change(struct change *c)
 {
 	int r = 0;
 
@@ -265,6 +297,8 @@ static int check_change(const struct change *c)
 		return -EROFS;
 	if (values_of(c) && !(c->set & OVERLAY_IS_FLUSH))
 		r = protect_check(c->ov, c->node, is_touch(c) ? FS_IMMUTABLE_FL : PROTECT_ALL);
+	if (r == 0)
+		r = know_caller(c);
 	if (r < 0 || !(c->set & OVERLAY_SET_SIZE))
 		return r;
 	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;

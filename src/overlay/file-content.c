@@ -77,6 +77,11 @@ int overlay_kill_set_id(struct overlay_file *file)
 	return file->fd < 0 ? 0 : privileges_kill(file->node, file->fd);
 }
 
+int overlay_kill_announced(struct overlay_file *file, uint32_t uid)
+{
+	return file->fd < 0 ? 0 : privileges_kill_announced(file->node, file->fd, uid);
+}
+
 ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const void *buf,
 	size_t size, off_t offset, bool is_collected)
 {

@@ -74,7 +74,12 @@ mode_t privileges_doomed(mode_t mode)
 	return mode & (S_ISUID | (mode & S_IXGRP ? S_ISGID : 0));
 }
 
-int privileges_kill(struct node *node, int fd)
+mode_t privileges_doomed_when_told(mode_t mode)
+{
+	return (mode & (S_ISUID | S_ISGID)) == S_ISGID ? S_ISGID : privileges_doomed(mode);
+}
+
+static int kill_bits(struct node *node, int fd, mode_t (*doomed_of)(mode_t mode))
 {
 	struct privileges has;
 	mode_t doomed;
@@ -83,9 +88,32 @@ int privileges_kill(struct node *node, int fd)
 	if (privileges_are_none(node))
 		return 0;
 	r = privileges_read(node, fd, &has);
-	doomed = r < 0 ? 0 : privileges_doomed(has.mode);
+	doomed = r < 0 ? 0 : doomed_of(has.mode);
 	if (!doomed)
 		return r;
 	r = call_chmod(fd, has.mode & ~doomed);
 	return r < 0 ? r : 1;
+}
+
+int privileges_kill(struct node *node, int fd)
+{
+	return kill_bits(node, fd, privileges_doomed);
+}
+
+void privileges_announce(struct node *node, uint32_t uid, bool is_outsider)
+{
+	struct node_use *use = node_use(node);
+
+	atomic_store(&use->is_outsider, is_outsider);
+	atomic_store(&use->announced_by, uid);
+}
+
+int privileges_kill_announced(struct node *node, int fd, uint32_t uid)
+{
+	struct node_use *use = node_use(node);
+
+	if (uid == 0 || !atomic_compare_exchange_strong(&use->announced_by, &(uint32_t){uid}, 0))
+		return 0;
+	return kill_bits(node, fd,
+		atomic_load(&use->is_outsider) ? privileges_doomed_when_told : privileges_doomed);
 }

@@ -31,5 +31,18 @@ int privileges_restore(int fd, const struct privileges *before);
 
 /* The set-id bits of a file of this mode that a change takes away. */
 mode_t privileges_doomed(mode_t mode);
+/*
+ * The same where the kernel has announced the change. It does so for no set-group-id that is alone
+ * and means nothing to execution, unless who changes the file is not in its group.
+ */
+mode_t privileges_doomed_when_told(mode_t mode);
 /* Takes them away: 1 when there were some, 0, or -errno. */
 int privileges_kill(struct node *node, int fd);
+
+/*
+ * Where nobody tells who has a file open: this user may be about to change it, and if so takes away
+ * set-id bits. An outsider may be no member of its group. Of several the last one counts.
+ */
+void privileges_announce(struct node *node, uint32_t uid, bool is_outsider);
+/* He does: as privileges_kill(), and 0 where he was not announced. */
+int privileges_kill_announced(struct node *node, int fd, uint32_t uid);

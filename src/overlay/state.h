@@ -110,6 +110,9 @@ struct node_use {
 	uint32_t lent_users; /* who have borrowed it now */
 	bool lent_is_left;   /* whose it was has closed the file: the last of these closes it */
 	_Atomic bool lost_capability; /* it was taken away just now */
+	/* See privileges_announce(). */
+	_Atomic bool is_outsider;
+	_Atomic uint32_t announced_by; /* 0: nobody */
 };
 
 /* A count of the kernel's references that has come so far is no longer right. */

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#define STRANGER 4321
+
 struct opened {
 	struct fixture fx;
 	struct overlay_entry entry;
@@ -36,7 +38,7 @@ static mode_t mode_now(struct opened *o)
 
 static mode_t after(struct opened *o, mode_t mode, unsigned set, off_t size)
 {
-	struct stat st = {.st_size = size}, result;
+	struct stat st = {.st_size = size, .st_uid = STRANGER, .st_gid = STRANGER}, result;
 
 	assert_int_equal(fx_chmod(&o->fx, "f", mode), 0);
 	assert_int_equal(overlay_setattr(o->fx.ov, o->entry.node, o->file, &st, set, &result), 0);
@@ -79,18 +81,146 @@ static void by_a_request(void **state)
 	close_file(&o);
 }
 
-/* chown(2) to nobody, of a file that nobody writes. */
+/* chown(2) to nobody: what is left of `mode`, and what it returns. */
+struct chown_row {
+	mode_t mode;
+	enum { OWNER, ROOT, OUTSIDER, MEMBER } who;
+	unsigned set; /* besides */
+	int result;
+	mode_t left;
+};
+
+static void check_chown(struct opened *o, const struct chown_row *row)
+{
+	bool is_outsider = row->who == ROOT || row->who == OUTSIDER;
+	unsigned set = row->set | OVERLAY_KILL_SET_ID | (row->who == ROOT ? OVERLAY_BY_ROOT : 0);
+	struct stat st = {
+		.st_uid = row->who == OWNER ? o->entry.st.st_uid : STRANGER,
+		.st_gid = is_outsider ? STRANGER : o->entry.st.st_gid,
+	};
+	int r;
+
+	assert_int_equal(fx_chmod(&o->fx, "f", row->mode), 0);
+	r = overlay_setattr(o->fx.ov, o->entry.node, NULL, &st, set, &st);
+	if (r != row->result || mode_now(o) != row->left)
+		fail_msg("%04o by %d, set %#x: %d, wanted %d; left %04o, wanted %04o", row->mode,
+			row->who, set, r, row->result, mode_now(o), row->left);
+}
+
+static void check_chowns(struct opened *o, const struct chown_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		check_chown(o, &rows[i]);
+}
+
+static const struct chown_row chowns[] = {
+	{06755, OWNER, 0, 0, 0755},
+	{06745, OWNER, 0, 0, 02745},
+	{02745, OWNER, 0, 0, 02745},
+	{06755, ROOT, 0, 0, 0755},
+	{02745, ROOT, 0, 0, 02745},
+	{0755, OUTSIDER, 0, 0, 0755},
+	{02745, MEMBER, 0, 0, 02745},
+};
+
 static void while_closed(void **state)
 {
-	struct stat st;
 	struct opened o;
 
 	open_file(&o, 02745);
 	overlay_release(o.fx.ov, o.file);
 	assert_int_equal(overlay_open(o.fx.ov, o.entry.node, O_RDONLY, &o.file), 0);
-	assert_int_equal(
-		overlay_setattr(o.fx.ov, o.entry.node, NULL, &st, OVERLAY_KILL_SET_ID, &st), 0);
-	assert_int_equal(mode_now(&o), 02745);
+	check_chowns(&o, chowns, sizeof(chowns) / sizeof(chowns[0]));
+	close_file(&o);
+}
+
+/* A stranger may be the one who writes. */
+static void while_open(void **state)
+{
+	static const struct chown_row rows[] = {
+		{06755, OUTSIDER, 0, 0, 0755},
+		{02745, OUTSIDER, 0, 0, 0745},
+		{02745, MEMBER, 0, 0, 02745},
+		{02745, OWNER, 0, 0, 02745},
+		{06755, OWNER, OVERLAY_BY_CHOWN, 0, 0755},
+	};
+	struct opened o;
+
+	open_file(&o, 0755);
+	check_chowns(&o, rows, sizeof(rows) / sizeof(rows[0]));
+	close_file(&o);
+}
+
+/* Then a stranger's set-id bits go with the write, if he makes one. */
+static void while_nobody_tells(void **state)
+{
+	const unsigned unknown = OVERLAY_OPENS_UNKNOWN;
+	const struct chown_row rows[] = {
+		{06755, OUTSIDER, unknown, 0, 06755},
+		{02745, OUTSIDER, unknown, 0, 02745},
+		{06755, MEMBER, unknown, 0, 06755},
+		{06755, OWNER, unknown, 0, 0755},
+		{02745, OWNER, unknown, 0, 02745},
+		{06755, ROOT, unknown, 0, 0755},
+	};
+	struct opened o;
+
+	open_file(&o, 0755);
+	check_chowns(&o, rows, sizeof(rows) / sizeof(rows[0]));
+	overlay_release(o.fx.ov, o.file);
+	assert_int_equal(overlay_open(o.fx.ov, o.entry.node, O_RDONLY, &o.file), 0);
+	check_chowns(&o, rows, sizeof(rows) / sizeof(rows[0]));
+	close_file(&o);
+}
+
+/* Root's write takes a capability and no more. */
+static void after_a_capability(void **state)
+{
+	static const char capability[20] = {0, 0, 0, 2, 0, 4};
+	static const unsigned set[] = {0, OVERLAY_OPENS_UNKNOWN};
+	struct opened o;
+
+	open_file(&o, 0755);
+	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+		const struct chown_row kept = {06755, ROOT, set[i], 0, 06755};
+		const struct chown_row taken = {06755, ROOT, set[i], 0, 0755};
+
+		if (overlay_setxattr(o.fx.ov, o.entry.node, "security.capability", capability,
+			    sizeof(capability), 0) < 0)
+			break;
+		assert_int_equal(
+			overlay_removexattr(o.fx.ov, o.entry.node, "security.capability"), 0);
+		check_chown(&o, &kept);
+		check_chown(&o, &taken);
+	}
+	close_file(&o);
+}
+
+static void announced(void **state)
+{
+	static const struct {
+		struct chown_row row;
+		uint32_t writer;
+		int result;
+		mode_t left;
+	} rows[] = {
+		{{06755, OUTSIDER, OVERLAY_OPENS_UNKNOWN, 0, 06755}, STRANGER, 1, 0755},
+		{{02766, OUTSIDER, OVERLAY_OPENS_UNKNOWN, 0, 02766}, STRANGER, 1, 0766},
+		{{02766, MEMBER, OVERLAY_OPENS_UNKNOWN, 0, 02766}, STRANGER, 0, 02766},
+		{{06755, OUTSIDER, OVERLAY_OPENS_UNKNOWN, 0, 06755}, STRANGER + 1, 0, 06755},
+		{{06755, OUTSIDER, OVERLAY_OPENS_UNKNOWN, 0, 06755}, 0, 0, 06755},
+		{{0755, OUTSIDER, OVERLAY_OPENS_UNKNOWN, 0, 0755}, STRANGER, 0, 0755},
+	};
+	struct opened o;
+
+	open_file(&o, 0755);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		check_chown(&o, &rows[i].row);
+		assert_int_equal(overlay_kill_announced(o.file, rows[i].writer), rows[i].result);
+		assert_int_equal(mode_now(&o), rows[i].left);
+		/* Once. */
+		assert_int_equal(overlay_kill_announced(o.file, rows[i].writer), 0);
+	}
 	close_file(&o);
 }
 
@@ -117,6 +247,10 @@ int main(void)
 		cmocka_unit_test(killed),
 		cmocka_unit_test(by_a_request),
 		cmocka_unit_test(while_closed),
+		cmocka_unit_test(while_open),
+		cmocka_unit_test(while_nobody_tells),
+		cmocka_unit_test(after_a_capability),
+		cmocka_unit_test(announced),
 		cmocka_unit_test(written_back),
 	};
 
