@@ -173,7 +173,8 @@ enum overlay_set {
 /*
  * `set` is a mask of enum overlay_set; values are taken from *st. What sets nothing moves the time
  * of the last change. With OVERLAY_KILL_SET_ID it is the kernel's word that somebody is about to
- * write, or chown(2) to nobody: st_uid and st_gid are his.
+ * write, or chown(2) to nobody: st_uid and st_gid are his. While nobody has the file open for
+ * writing it is -EPERM for who has no right to take set-id bits that there are.
  */
 int overlay_setattr(struct overlay *ov, uint64_t node, struct overlay_file *file,
 	const struct stat *st, unsigned set, struct stat *ret_st);

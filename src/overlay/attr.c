@@ -273,10 +273,14 @@ static bool is_known(const struct change *c, struct stat *ret_st)
 	return true;
 }
 
-/* Whoever asks for set-id bits to go may be the one who writes. */
-static int know_caller(struct change *c)
+/*
+ * Whoever calls chown(2) to nobody has the kernel ask for set-id bits to go, and it checks nothing,
+ * for a write by anybody takes them, too. Natively who does not own the file may not.
+ */
+static int check_kill(struct change *c)
 {
 	struct stat st;
+	mode_t doomed;
 	int r;
 
 	if (values_of(c) || !(c->set & OVERLAY_KILL_SET_ID) || S_ISDIR(c->node->type))
@@ -286,7 +290,15 @@ static int know_caller(struct change *c)
 		return r;
 	c->by_owner = st.st_uid == c->st->st_uid;
 	c->by_member = st.st_gid == c->st->st_gid;
-	return 0;
+	if (c->set & OVERLAY_BY_ROOT || c->by_owner || may_be_write(c))
+		return 0;
+	doomed = privileges_doomed(st.st_mode) | (c->by_member ? 0 : st.st_mode & S_ISGID);
+	if (!doomed)
+		return 0;
+	/* It was not lost to a write of root's. */
+	if (node_use(c->node))
+		atomic_store(&node_use(c->node)->lost_capability, false);
+	return -EPERM;
 }
 
 static int check_change(struct change *c)
@@ -298,7 +310,7 @@ static int check_change(struct change *c)
 	if (values_of(c) && !(c->set & OVERLAY_IS_FLUSH))
 		r = protect_check(c->ov, c->node, is_touch(c) ? FS_IMMUTABLE_FL : PROTECT_ALL);
 	if (r == 0)
-		r = know_caller(c);
+		r = check_kill(c);
 	if (r < 0 || !(c->set & OVERLAY_SET_SIZE))
 		return r;
 	return S_ISREG(c->node->type) ? 0 : S_ISDIR(c->node->type) ? -EISDIR : -EINVAL;

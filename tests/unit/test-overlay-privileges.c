@@ -2,7 +2,9 @@
 /* Set-id bits go when they must, stay when they must, and what is remembered of them is true. */
 #include "overlay-fixture.h"
 
+#include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define STRANGER 4321
 
@@ -113,6 +115,7 @@ static void check_chowns(struct opened *o, const struct chown_row *rows, size_t 
 		check_chown(o, &rows[i]);
 }
 
+/* Natively as well, but for root without CAP_FOWNER and others who have it. */
 static const struct chown_row chowns[] = {
 	{06755, OWNER, 0, 0, 0755},
 	{06745, OWNER, 0, 0, 02745},
@@ -120,6 +123,12 @@ static const struct chown_row chowns[] = {
 	{06755, ROOT, 0, 0, 0755},
 	{02745, ROOT, 0, 0, 02745},
 	{0755, OUTSIDER, 0, 0, 0755},
+	{06755, OUTSIDER, 0, -EPERM, 06755},
+	{04700, OUTSIDER, 0, -EPERM, 04700},
+	{02755, OUTSIDER, 0, -EPERM, 02755},
+	{02745, OUTSIDER, 0, -EPERM, 02745},
+	{04755, MEMBER, 0, -EPERM, 04755},
+	{02755, MEMBER, 0, -EPERM, 02755},
 	{02745, MEMBER, 0, 0, 02745},
 };
 
@@ -134,11 +143,30 @@ static void while_closed(void **state)
 	close_file(&o);
 }
 
-/* A stranger may be the one who writes. */
+/* What is refused copies nothing up. */
+static void on_the_layer(void **state)
+{
+	struct stat st = {.st_uid = STRANGER, .st_gid = STRANGER};
+	struct overlay_entry entry;
+	struct fixture fx;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "f", 06755, "text");
+	fixture_mount(&fx);
+	assert_int_equal(fx_walk(&fx, "f", &entry), 0);
+	assert_int_equal(
+		overlay_setattr(fx.ov, entry.node, NULL, &st, OVERLAY_KILL_SET_ID, &st), -EPERM);
+	assert_int_equal(faccessat(fx.upper_fd, "f", F_OK, 0), -1);
+	fx_forget(&fx, entry.node);
+	fixture_end(&fx);
+}
+
+/* A stranger may be the one who writes, unless the kernel says that it is a chown(2). */
 static void while_open(void **state)
 {
 	static const struct chown_row rows[] = {
 		{06755, OUTSIDER, 0, 0, 0755},
+		{06755, OUTSIDER, OVERLAY_BY_CHOWN, -EPERM, 06755},
 		{02745, OUTSIDER, 0, 0, 0745},
 		{02745, MEMBER, 0, 0, 02745},
 		{02745, OWNER, 0, 0, 02745},
@@ -247,6 +275,7 @@ int main(void)
 		cmocka_unit_test(killed),
 		cmocka_unit_test(by_a_request),
 		cmocka_unit_test(while_closed),
+		cmocka_unit_test(on_the_layer),
 		cmocka_unit_test(while_open),
 		cmocka_unit_test(while_nobody_tells),
 		cmocka_unit_test(after_a_capability),
