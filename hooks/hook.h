@@ -11,6 +11,7 @@
  *   input          input.c           bounded reading
  *   container      container.c       is the pid what the state says; its namespaces
  *   job            job.c             one workspace, from the wish to READY or to nothing
+ *   record         record.c          the record, which a container that ends has still
  *   supervise      supervise.c       the exec of the supervisor
  *   mounter        mounter.c         the child in the container's namespaces
  *   target         target.c          what may not be mounted on, and undoing mkdir
@@ -46,6 +47,9 @@ struct volumes;
 #define HOOK_MOUNT_TIMEOUT_MS  5000
 #define HOOK_READY_TIMEOUT_MS  5000
 #define HOOK_UNDO_TIMEOUT_MS   5000
+/* Of an earlier workspace of this id: its end, and until it is seen that it has come. */
+#define HOOK_ENDED_TIMEOUT_MS	10000
+#define HOOK_NOTICED_TIMEOUT_MS 3000
 
 /* Call first: from here the time counts. `spent_ms` of it are gone already. */
 void clock_start(int64_t spent_ms);
@@ -175,6 +179,13 @@ struct supervise_request {
 };
 
 int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int *ret_control_fd,
+	struct error *err);
+
+/*
+ * workspace_create(), after the end of an earlier workspace of this id that is on its way out, as
+ * the one of a container that is started again is. One that lives is -EBUSY at once.
+ */
+int record_create(const char *id, const char *container_id, struct workspace *ret_workspace,
 	struct error *err);
 
 /* One workspace on its way. */

@@ -120,7 +120,8 @@ static int check_id_is_no_others(
 		return 0;
 	r = workspace_read_info(&ws, &info, NULL);
 	workspace_release(&ws);
-	if (r < 0 || !info.alive || !*info.container ||
+	/* One that is ending is waited for. */
+	if (r < 0 || !info.alive || !*info.container || info.state == WORKSPACE_ENDING ||
 		!strcmp(info.container, container->state.id))
 		return 0;
 	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
@@ -162,7 +163,7 @@ static int make_workspace(struct job *job, const struct container *container, st
 		container, config->owner_uid, config->owner_gid, &uid, &gid, err);
 
 	if (!r)
-		r = workspace_create(job->id, &job->workspace, err);
+		r = record_create(job->id, container->state.id, &job->workspace, err);
 	if (r < 0)
 		return r;
 	job->has_workspace = true;

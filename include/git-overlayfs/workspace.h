@@ -88,6 +88,23 @@ int workspace_store(
 
 /* Removes the state directory with all that is in it. */
 int workspace_remove_upper(struct workspace *ws, struct error *err);
+
+/*
+ * The same in two steps, for who must not be waited for: the first one takes the state directory
+ * aside, under a name of nobody's, however much is in it, so that the record can go and the next
+ * workspace of this id come; the second one removes it. Where nobody comes to that, clear does.
+ */
+#define WORKSPACE_DISCARD_NAME_MAX 192
+struct workspace_discard {
+	char name[WORKSPACE_DISCARD_NAME_MAX];
+	int base_fd, lock_fd; /* -1: there was nothing */
+};
+int workspace_discard_begin(
+	struct workspace *ws, struct workspace_discard *ret_discard, struct error *err);
+int workspace_discard_finish(struct workspace_discard *discard); /* 0 or -errno; idempotent */
+/* Calls `each` for what nobody is at any more, and was removed (`dry_run`: would be). */
+int workspace_discards_clear(bool dry_run, void (*each)(const char *id), struct error *err);
+
 /* Removes the record and, unless `keep_upper`, the state directory with all that is in it. */
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err);
 void workspace_release(struct workspace *ws); /* closes, removes nothing; idempotent */

@@ -67,6 +67,16 @@ static int remove_found(const struct collector *collector, struct error *err)
 	return first;
 }
 
+static void say_removed(const char *id)
+{
+	printf("removed the discarded upper of %s\n", id);
+}
+
+static void say_would_remove(const char *id)
+{
+	printf("would remove the discarded upper of %s\n", id);
+}
+
 static int run_gc(int argc, char **argv, struct error *err)
 {
 	_cleanup_(collector_release) struct collector collector = {0};
@@ -79,6 +89,9 @@ static int run_gc(int argc, char **argv, struct error *err)
 		r = dead_for_each(collect, &collector, err);
 	if (r == 0)
 		r = remove_found(&collector, err);
+	if (r == 0)
+		r = workspace_discards_clear(
+			collector.dry_run, collector.dry_run ? say_would_remove : say_removed, err);
 	return r < 0 ? err->status : EXIT_STATUS_OK;
 }
 

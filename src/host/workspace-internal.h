@@ -37,6 +37,8 @@ int workspace_info_read(
 	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err);
 /* Whether the upper of this id, below the state directory, was to outlive its workspace. */
 bool workspace_state_is_kept(int base_fd, const char *id);
+/* Whether the record of this id is still the one that was opened. */
+bool workspace_is_current(const struct workspace *ws, int base_fd);
 /* Whether somebody holds the lock of an open record. */
 bool workspace_is_locked(int run_fd);
 

@@ -222,8 +222,7 @@ int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct erro
 	return r < 0 ? failed(err, r, "cannot make the upper directory", ws->id) : 0;
 }
 
-/* Whether the record of this id is still the one that was opened. */
-static bool is_current(const struct workspace *ws, int base_fd)
+bool workspace_is_current(const struct workspace *ws, int base_fd)
 {
 	struct stat mine, now;
 
@@ -252,7 +251,7 @@ int workspace_remove_upper(struct workspace *ws, struct error *err)
 
 	if (r < 0)
 		return r;
-	return is_current(ws, base_fd) ? remove_upper(ws, err) : 0;
+	return workspace_is_current(ws, base_fd) ? remove_upper(ws, err) : 0;
 }
 
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
@@ -264,7 +263,7 @@ int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 	if (r < 0)
 		return r;
 	/* Requester and supervisor both remove; meanwhile the id may be another's. */
-	if (!is_current(ws, base_fd))
+	if (!workspace_is_current(ws, base_fd))
 		return 0;
 	r = keep_upper ? 0 : remove_upper(ws, err);
 	/* The record goes last: as long as it is there, somebody can find the rest. */

@@ -205,16 +205,25 @@ void lifetime_ending(
 	workspace_event_append(event, request->info, reason, NULL);
 }
 
-/* What becomes of the upper: the word for the history. */
-static const char *clean_upper(struct supervisor_request *request)
+/*
+ * What becomes of the upper: the word for the history. Who unmounts waits for us, and finds the
+ * room free. An engine waits for nobody, and may start a container of this id at once.
+ */
+static const char *clean_upper(
+	struct supervisor_request *request, struct workspace_discard *ret_discard)
 {
 	struct error err = {0};
+	int r;
 
 	if (!request->info->upper || !*request->info->upper)
 		return "none";
 	if (request->info->keep)
 		return "kept";
-	if (workspace_remove_upper(request->workspace, &err) == 0)
+	if (request->unmount)
+		r = workspace_remove_upper(request->workspace, &err);
+	else
+		r = workspace_discard_begin(request->workspace, ret_discard, &err);
+	if (r == 0)
 		return "discarded";
 	log_error("%s", err.text);
 	return "left";
@@ -224,16 +233,22 @@ void lifetime_clean(
 	struct supervisor_request *request, enum workspace_event event, const char *reason)
 {
 	const char *mountpoint = request->info->mountpoint, *upper;
+	struct workspace_discard discard = {.base_fd = -1, .lock_fd = -1};
 	struct error err = {0};
+	int r;
 
 	/* Only a mount whose server has gone: meanwhile another one may stand there. */
 	if (request->unmount && *mountpoint && mountinfo_is_dead(mountpoint) &&
 		mount_unmount(mountpoint, true, &err) < 0)
 		log_warning("%s", err.text);
-	upper = clean_upper(request);
+	upper = clean_upper(request, &discard);
 	/* Before the record goes: who sees it go finds the end in the history. */
 	workspace_event_append(event, request->info, reason, upper);
 	if (workspace_remove(request->workspace, true, &err) < 0)
 		log_error("%s", err.text);
 	workspace_release(request->workspace);
+	r = workspace_discard_finish(&discard);
+	if (r < 0)
+		log_error("cannot remove the upper directory: %s; git-overlayfs gc tries again",
+			error_name(-r));
 }

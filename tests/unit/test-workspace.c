@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Records: creation, locks, what a dead one leaves, removal of hostile trees. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -174,6 +175,65 @@ static void a_kept_upper_survives_its_record(void **state)
 	must(workspace_remove(&ws, false, &err), &err);
 	workspace_release(&ws);
 	assert_false(is_there(*state, "deep/state/kept"));
+}
+
+static unsigned cleared;
+
+static void note_cleared(const char *id)
+{
+	assert_string_equal(id, "pod-a:b-c");
+	cleared++;
+}
+
+static unsigned count_discarded(const struct place *place)
+{
+	unsigned count = 0;
+	DIR *dir = fdopendir(openat(place->fd, "deep/state", O_RDONLY | O_DIRECTORY));
+	struct dirent *entry;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		count += strncmp(entry->d_name, ".discarded-", 11) == 0;
+	closedir(dir);
+	return count;
+}
+
+static void an_upper_is_taken_aside_before_it_is_removed(void **state)
+{
+	struct workspace_discard first, second, none;
+	struct error err = {0};
+	struct workspace ws;
+
+	cleared = 0;
+	must(workspace_create("pod-a:b-c", &ws, &err), &err);
+	must(workspace_make_upper(&ws, geteuid(), getegid(), &err), &err);
+	mkdirat(((struct place *)*state)->fd, "deep/state/pod-a:b-c/upper/left", 0);
+	must(workspace_discard_begin(&ws, &first, &err), &err);
+	assert_false(is_there(*state, "deep/state/pod-a:b-c"));
+	must(workspace_discard_begin(&ws, &none, &err), &err);
+	assert_int_equal(none.base_fd, -1);
+	assert_int_equal(workspace_discard_finish(&none), 0);
+	/* The next one of this id comes, and goes, before it is removed. */
+	must(workspace_make_upper(&ws, geteuid(), getegid(), &err), &err);
+	assert_false(is_there(*state, "deep/state/pod-a:b-c/upper/left"));
+	must(workspace_discard_begin(&ws, &second, &err), &err);
+	must(workspace_remove(&ws, true, &err), &err);
+	workspace_release(&ws);
+	assert_int_equal(count_discarded(*state), 2);
+	/* Somebody is at both of them. */
+	must(workspace_discards_clear(false, note_cleared, &err), &err);
+	assert_int_equal(count_discarded(*state), 2);
+	assert_int_equal(workspace_discard_finish(&first), 0);
+	assert_int_equal(workspace_discard_finish(&first), 0);
+	assert_int_equal(count_discarded(*state), 1);
+	/* Who was at the other has died. */
+	close(second.lock_fd);
+	close(second.base_fd);
+	must(workspace_discards_clear(true, note_cleared, &err), &err);
+	assert_int_equal(count_discarded(*state), 1);
+	must(workspace_discards_clear(false, note_cleared, &err), &err);
+	assert_int_equal(count_discarded(*state), 0);
+	assert_int_equal(cleared, 2);
 }
 
 static int count_one(void *ctx, const struct workspace_info *info)
@@ -353,6 +413,7 @@ int main(void)
 		test(found_by_mountpoint),
 		test(a_live_one_is_busy_and_a_dead_one_is_cleared),
 		test(a_kept_upper_survives_its_record),
+		test(an_upper_is_taken_aside_before_it_is_removed),
 		test(listing_tells_the_living_from_the_dead),
 		test(a_lock_can_be_handed_on),
 		test(a_second_removal_spares_the_next_of_that_id),
