@@ -10,6 +10,7 @@
  *   environment    environment.c     what of the engine's environment stays
  *   input          input.c           bounded reading
  *   container      container.c       is the pid what the state says; its namespaces
+ *   entries        entries.c         which of several hook processes of a container does what
  *   job            job.c             one workspace, from the wish to READY or to nothing
  *   record         record.c          the record, which a container that ends has still
  *   supervise      supervise.c       the exec of the supervisor
@@ -188,6 +189,18 @@ int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int
 int record_create(const char *id, const char *container_id, struct workspace *ret_workspace,
 	struct error *err);
 
+/*
+ * A container may have several entries of this hook, each of which is a process: CDI devices and
+ * the hooks.d file. What config.json says of them to one that has --mount.
+ */
+struct entries {
+	bool leaves_annotations; /* another one takes them */
+	bool has_others; /* which make workspaces: names are by the target, that is one's own */
+};
+void entries_judge(const struct container *container, char **argv, struct entries *ret);
+/* The name of the --mount for a target, at most `max` bytes; -1: there is no room for one. */
+int entries_name_target(const char *target, size_t max, char *ret_name, size_t size);
+
 /* One workspace on its way. */
 struct job {
 	const struct oci_wish *wish;
@@ -206,6 +219,7 @@ struct job_context {
 	const struct hook_options *options;
 	const struct container *container;
 	const struct policy *policy;
+	bool by_target; /* what --mount without id= is called; else wish->name */
 };
 
 /* For qsort(3): outer targets come before those below them. */

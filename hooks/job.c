@@ -45,11 +45,19 @@ void job_release(struct job *job)
  * Images and pods choose annotations: an id of theirs is put behind the container's, so
  * that nobody can name another's workspace.
  */
-static int choose_id(struct job *job, const struct container *container, struct error *err)
+static int choose_id(struct job *job, const struct job_context *context, struct error *err)
 {
+	const struct container *container = context->container;
 	const char *own = job->config.id ? job->config.id : job->wish->name;
+	size_t taken = strlen(container->state.id) + 1;
+	char name[WORKSPACE_ID_MAX + 1];
 	int n;
 
+	if (job->wish->trusted && !job->config.id && context->by_target &&
+		taken < WORKSPACE_ID_MAX &&
+		entries_name_target(
+			job->config.target, WORKSPACE_ID_MAX - taken, name, sizeof(name)) == 0)
+		own = name;
 	if (job->config.id && job->wish->trusted)
 		n = snprintf(job->id, sizeof(job->id), "%s", job->config.id);
 	else
@@ -97,7 +105,7 @@ static int judge_wish(struct job *job, const struct job_context *context, struct
 		&job->config, err);
 
 	if (!r)
-		r = choose_id(job, container, err);
+		r = choose_id(job, context, err);
 	if (r < 0)
 		return r;
 	if (job->wish->trusted)

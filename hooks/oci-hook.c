@@ -17,6 +17,7 @@
 struct hook {
 	struct hook_options options;
 	struct container container;
+	struct entries entries;
 	struct oci_wish *wishes;
 	size_t wish_count;
 	struct policy *policy;
@@ -153,7 +154,9 @@ static bool needs_policy(const struct hook *hook)
 
 static int run_jobs(struct hook *hook, struct error *err)
 {
-	struct job_context context = {.options = &hook->options, .container = &hook->container};
+	struct job_context context = {.options = &hook->options,
+		.container = &hook->container,
+		.by_target = hook->entries.has_others};
 	int r = 0;
 
 	if (needs_policy(hook))
@@ -172,7 +175,20 @@ static int run_jobs(struct hook *hook, struct error *err)
 	return r;
 }
 
-static int create(struct hook *hook, struct error *err)
+static int collect_wishes(struct hook *hook, char **argv, struct error *err)
+{
+	const struct container *container = &hook->container;
+	int r = 0;
+
+	if (hook->options.mount_count > 0)
+		entries_judge(container, argv, &hook->entries);
+	if (!hook->entries.leaves_annotations)
+		r = oci_wishes(&container->state, &container->config, &hook->wishes,
+			&hook->wish_count, err);
+	return r < 0 ? r : add_trusted_wishes(hook, err);
+}
+
+static int create(struct hook *hook, char **argv, struct error *err)
 {
 	struct container *container = &hook->container;
 	int r = container_read_config(container, err);
@@ -181,10 +197,7 @@ static int create(struct hook *hook, struct error *err)
 		return r;
 	if (oci_is_sandbox_container(&container->state, &container->config))
 		return 0;
-	r = oci_wishes(
-		&container->state, &container->config, &hook->wishes, &hook->wish_count, err);
-	if (!r)
-		r = add_trusted_wishes(hook, err);
+	r = collect_wishes(hook, argv, err);
 	if (r < 0 || hook->wish_count == 0)
 		return r;
 	r = container_open(container, err);
@@ -232,7 +245,7 @@ int main(int argc, char **argv)
 	if (!r && hook.options.verb == HOOK_POSTSTOP)
 		janitor_run(hook.container.state.id);
 	else if (!r)
-		r = create(&hook, &err);
+		r = create(&hook, argv, &err);
 	report = report_of(&hook);
 	if (r < 0)
 		report_failure(&report, err.text);

@@ -48,6 +48,81 @@ static void arguments(void **state)
 	assert_string_equal(options.program, "x");
 }
 
+#define OURS	   "{\"path\":\"/x/git-overlayfs-hook\",\"args\":[\"hook\""
+#define PLAIN	   OURS ",\"createRuntime\"]}"
+#define DEVICE	   OURS ",\"--mount=a\",\"createRuntime\"]}"
+#define OTHER	   OURS ",\"--mount\",\"b\",\"createRuntime\"]}"
+#define FOREIGN	   "{\"path\":\"/x/hook\",\"args\":[\"hook\",\"--mount=c\"]},{\"path\":7},8"
+#define ANNOTATION ",\"annotations\":{\"org.git-overlayfs.mount\":\"x\"}"
+
+/* What the process of DEVICE does beside these. */
+static void entries_of_one_container(void **state)
+{
+	static const struct {
+		const char *members;
+		bool leaves_annotations, has_others;
+	} rows[] = {
+		{"", false, false},
+		{ANNOTATION, false, false},
+		{",\"hooks\":7", false, false},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "]}", false, false},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "," FOREIGN "]}" ANNOTATION, false,
+			false},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "],\"poststop\":[" PLAIN "]}" ANNOTATION,
+			false, false},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "," OTHER "]}" ANNOTATION, false, true},
+		{",\"hooks\":{\"createRuntime\":[" OTHER "," DEVICE "]}" ANNOTATION, true, true},
+		{",\"hooks\":{\"prestart\":[" OTHER "],\"createRuntime\":[" DEVICE "]}", true,
+			true},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "," PLAIN "]}", true, false},
+		{",\"hooks\":{\"createRuntime\":[" PLAIN "," DEVICE "]}" ANNOTATION, true, true},
+		{",\"hooks\":{\"createRuntime\":[" DEVICE "," PLAIN "," OTHER "]}", true, true},
+	};
+	char *argv[] = {(char *)"hook", (char *)"--mount=a", (char *)"createRuntime", NULL};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct container container = {0};
+		struct entries entries = {0};
+		char text[2000];
+		int n = snprintf(
+			text, sizeof(text), "{\"root\":{\"path\":\"/\"}%s}", rows[i].members);
+
+		assert_int_equal(oci_config_parse(text, (size_t)n, &container.config, NULL), 0);
+		entries_judge(&container, argv, &entries);
+		oci_config_release(&container.config);
+		if (entries.leaves_annotations != rows[i].leaves_annotations ||
+			entries.has_others != rows[i].has_others)
+			fail_msg("%s: leaves %d, others %d", rows[i].members,
+				entries.leaves_annotations, entries.has_others);
+	}
+}
+
+static void names_of_targets(void **state)
+{
+	static const struct {
+		const char *target, *name;
+	} rows[] = {
+		{"/workspace", "mount-workspace"},
+		{"/srv/data", "mount-srv+data"},
+		{"/srv-data", "mount-srv-data"},
+		{"/srv+data", "mount-srv++2Bdata"},
+		{"/a\303\244/.b c", "mount-a++C3++A4+.b++20c"},
+	};
+	char name[40], long_target[4000];
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(entries_name_target(rows[i].target, 30, name, sizeof(name)), 0);
+		assert_string_equal(name, rows[i].name);
+	}
+	/* One that is too long is a number, another one for each. */
+	memset(long_target, 'x', sizeof(long_target) - 1);
+	long_target[0] = '/';
+	long_target[sizeof(long_target) - 1] = '\0';
+	assert_int_equal(entries_name_target(long_target, 30, name, sizeof(name)), 0);
+	assert_int_equal(strlen(name), 6 + 1 + 16);
+	assert_int_equal(entries_name_target(long_target, 22, name, sizeof(name)), -1);
+}
+
 static void bad_arguments(void **state)
 {
 	static const char *const rows[] = {
@@ -255,6 +330,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments),
 		cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(entries_of_one_container),
+		cmocka_unit_test(names_of_targets),
 		cmocka_unit_test(options_round_trip),
 		cmocka_unit_test(made_directories_go_again),
 		cmocka_unit_test(rootless_is_one_user),
