@@ -68,6 +68,7 @@ struct workspace_info {
 	enum workspace_state state;
 	struct workspace_request *request; /* NULL: not recorded; owned */
 	bool alive;			   /* its supervisor holds the lock; not stored */
+	bool begun; /* says nothing, and is too young to have been left; not stored */
 };
 
 /*
@@ -164,6 +165,7 @@ struct workspace_look {
 	bool gone;     /* the record was removed */
 	bool alive;    /* somebody holds its lock */
 	bool has_info; /* there is a workspace.json */
+	bool begun;    /* there is none yet: nobody holds it for a moment, and it is not dead */
 	struct workspace_info info;
 };
 

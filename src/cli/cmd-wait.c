@@ -71,7 +71,7 @@ static int judge_ready(const char *id, const struct workspace_look *look, struct
 		return error_set(err, ENOENT, EXIT_STATUS_FAILED,
 			"workspace %s has ended, or was never ready; git-overlayfs events says why",
 			id);
-	if (!look->alive)
+	if (!look->alive && !look->begun)
 		return error_set(err, EOWNERDEAD, EXIT_STATUS_FAILED,
 			"workspace %s has died; git-overlayfs gc clears away what it left", id);
 	if (look->has_info && look->info.state == WORKSPACE_ENDING)
@@ -101,7 +101,7 @@ static int look_once(
 	if (words->ready)
 		r = judge_ready(watch->id, &look, err);
 	else
-		r = look.gone || !look.alive ? 0 : -EAGAIN;
+		r = look.gone || !(look.alive || look.begun) ? 0 : -EAGAIN;
 	if (r != -EAGAIN)
 		return r;
 	if (words->timeout_ms >= 0 && left <= 0)

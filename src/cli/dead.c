@@ -21,7 +21,7 @@ static int pass_dead(void *ctx, const struct workspace_info *info)
 {
 	const struct dead_walk *walk = ctx;
 
-	return info->alive ? 0 : walk->each(walk->ctx, info);
+	return info->alive || info->begun ? 0 : walk->each(walk->ctx, info);
 }
 
 static bool has_record(int run_fd, const char *id)

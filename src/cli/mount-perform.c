@@ -290,6 +290,21 @@ static int bring_up(struct request *request, struct error *err)
 }
 
 /*
+ * Whether what stands on the target may be the workspace of this very id, which was not there a
+ * moment ago, or is gone by now.
+ */
+static bool was_overtaken(struct request *request)
+{
+	struct workspace workspace;
+
+	if (workspace_open(request->arguments->config.id, &workspace, NULL) == 0) {
+		workspace_release(&workspace);
+		return true;
+	}
+	return request_open_target(request, NULL) == 0 && request_check_free(request, NULL) == 0;
+}
+
+/*
  * -EBUSY and request->lost_id: look again. What failed is undone, and the supervisor told why, for
  * the history.
  */
@@ -298,8 +313,10 @@ static int try_mount(struct request *request, struct error *err)
 	int r = request->asked ? request_open_target(request, err) : 0;
 
 	request->lost_id = false;
-	if (r == 0 && request->asked)
+	if (r == 0 && request->asked) {
 		r = request_check_free(request, err);
+		request->lost_id = r == -EBUSY && was_overtaken(request);
+	}
 	if (r == 0)
 		r = bring_up(request, err);
 	if (r == 0 || request->lost_id)

@@ -231,7 +231,9 @@ int workspace_read_info(
 /* A record without a readable workspace.json: what there is to know of it. */
 static int bare_info(int run_fd, const char *id, struct workspace_info *ret_info)
 {
-	struct workspace_info info = {.keep = true, .alive = workspace_is_locked(run_fd)};
+	struct workspace_info info = {.keep = true,
+		.alive = workspace_is_locked(run_fd),
+		.begun = workspace_is_begun(run_fd)};
 
 	info.id = strdup(id);
 	info.mountpoint = strdup("");
@@ -262,6 +264,7 @@ static int visit(int base_fd, const char *id, workspace_fn fn, void *ctx)
 		r = bare_info(fd, id, &info);
 		if (r < 0)
 			return r;
+		info.begun &= err.code == ENOENT;
 		/* One that is being made or removed has none, and that is no fault. */
 		if (!info.alive && err.code != ENOENT)
 			log_warning("%s", err.text);

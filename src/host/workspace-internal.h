@@ -39,6 +39,11 @@ int workspace_info_read(
 bool workspace_state_is_kept(int base_fd, const char *id);
 /* Whether the record of this id is still the one that was opened. */
 bool workspace_is_current(const struct workspace *ws, int base_fd);
+/*
+ * Whether an open record that says nothing is being made: between mkdir(2) and flock(2) nobody
+ * holds it. By its age, for there is nothing else to tell it from one that was left.
+ */
+bool workspace_is_begun(int run_fd);
 /* Whether somebody holds the lock of an open record. */
 bool workspace_is_locked(int run_fd);
 

@@ -108,6 +108,7 @@ int workspace_watch_look(
 		follow_supervisor(watch, look.info.supervisor);
 	/* After the pidfd is there: a supervisor that ends from here on shows by it. */
 	look.alive = workspace_is_locked(watch->run_fd);
+	look.begun = !look.has_info && workspace_is_begun(watch->run_fd);
 	look.gone = is_removed(watch);
 	*ret_look = look;
 	return 0;

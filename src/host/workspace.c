@@ -16,6 +16,9 @@
 
 #include "util/cleanup.h"
 
+/* Nobody takes longer from the directory to its lock, or has died on the way. */
+#define BEGUN_MAX_S 5
+
 static int failed(struct error *err, int r, const char *what, const char *id)
 {
 	return error_set_errno(err, -r, EXIT_STATUS_FAILED, "workspace %s: %s", id, what);
@@ -334,6 +337,15 @@ bool workspace_is_locked(int run_fd)
 		return errno == EWOULDBLOCK;
 	flock(run_fd, LOCK_UN);
 	return false;
+}
+
+bool workspace_is_begun(int run_fd)
+{
+	struct stat st;
+	time_t now = time(NULL);
+
+	return fstat(run_fd, &st) == 0 && st.st_mtim.tv_sec <= now &&
+	       now - st.st_mtim.tv_sec < BEGUN_MAX_S;
 }
 
 int workspace_wait_gone(const char *id, int timeout_ms)
