@@ -41,12 +41,17 @@ struct policy_arguments {
 
 static int parse_owner(const char *text, struct policy_arguments *arguments, struct error *err)
 {
+	unsigned long long uid, gid;
 	char end;
 
 	if (strspn(text, "0123456789:") == strlen(text) &&
-		sscanf(text, "%10u:%10u%c", /* NOLINT(cert-err34-c) */
-			&arguments->uid, &arguments->gid, &end) == 2)
+		sscanf(text, "%10llu:%10llu%c", /* NOLINT(cert-err34-c) */
+			&uid, &gid, &end) == 2 &&
+		uid < UINT32_MAX && gid < UINT32_MAX) {
+		arguments->uid = (uint32_t)uid;
+		arguments->gid = (uint32_t)gid;
 		return 0;
+	}
 	return error_set(err, EINVAL, EXIT_STATUS_USAGE, "--owner '%s': write UID:GID", text);
 }
 
