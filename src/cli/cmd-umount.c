@@ -43,16 +43,31 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 	return 0;
 }
 
+/*
+ * The number of its connection; 0: it has none any more. One that is detached, or of another mount
+ * namespace, shows in no table of ours: the record knows it, and it is its own while the daemon
+ * lives.
+ */
+static unsigned find_connection(const struct workspace_info *info)
+{
+	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+	if (mountinfo_find(info->mountpoint, &mount) == 0 && !strcmp(mount.type, MOUNTINFO_OURS) &&
+		(!info->connection || mount.minor == info->connection))
+		return mount.minor;
+	return info->daemon > 0 && kill(info->daemon, 0) == 0 ? info->connection : 0;
+}
+
 /* Every request that waits gets ECONNABORTED, and nobody is asked any more. */
 static int abort_connection(const struct workspace_info *info, struct error *err)
 {
-	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+	unsigned connection = find_connection(info);
 	_cleanup_close_ int fd = -1;
 	char path[64];
 
-	if (mountinfo_find(info->mountpoint, &mount) < 0 || strcmp(mount.type, MOUNTINFO_OURS))
+	if (!connection)
 		return 0;
-	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", mount.minor);
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", connection);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, "1", 1) == 1)
 		return 0;
@@ -74,24 +89,28 @@ static int busy(const char *mountpoint, struct error *err)
 		*who ? " by " : "", who);
 }
 
-/* What is on top must be ours: umount(2) takes whatever it finds there. */
-static int check_top(const char *mountpoint, struct error *err)
+/*
+ * What is on top must be ours, and this one's where its connection is known (0: it is not):
+ * umount(2) takes whatever it finds there.
+ */
+static int check_top(const char *mountpoint, unsigned connection, struct error *err)
 {
 	_cleanup_(mountinfo_release) struct mountinfo mount = {0};
 
 	if (mountinfo_find(mountpoint, &mount) < 0)
 		return -EINVAL;
 	if (!strcmp(mount.type, MOUNTINFO_OURS))
-		return 0;
+		return connection && mount.minor != connection ? -EINVAL : 0;
 	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
 		"%s is covered by another mount (%s on top of it); unmount that first", mountpoint,
 		mount.type);
 }
 
-static int unmount(const char *mountpoint, const struct words *words, struct error *err)
+static int unmount(
+	const char *mountpoint, unsigned connection, const struct words *words, struct error *err)
 {
 	bool lazy = words->lazy || words->abort;
-	int r = check_top(mountpoint, err);
+	int r = check_top(mountpoint, connection, err);
 
 	if (r < 0)
 		return r;
@@ -127,7 +146,7 @@ static int end_workspace(
 	if (words->abort)
 		r = abort_connection(info, err);
 	if (r == 0)
-		r = unmount(info->mountpoint, words, err);
+		r = unmount(info->mountpoint, info->connection, words, err);
 	/* Unmounted by somebody else, or the supervisor was quicker: it is on its way. */
 	if (r == -EINVAL || r == -ENOENT || (r < 0 && words->abort)) {
 		*err = (struct error){0};
@@ -148,7 +167,7 @@ static int unmount_unknown(const char *path, const struct words *words, struct e
 			"no workspace is named or mounted at '%s'; git-overlayfs list shows them",
 			path);
 	*err = (struct error){0};
-	return unmount(mount.mountpoint, words, err);
+	return unmount(mount.mountpoint, 0, words, err);
 }
 
 static int run_umount(int argc, char **argv, struct error *err)
