@@ -15,6 +15,8 @@
 
 #include "util/cleanup.h"
 
+#define CHILD_DIED "a child of the hook died"
+
 /* How long a child that was killed may take to go. */
 #define KILL_GRACE_MS 500
 
@@ -83,7 +85,7 @@ int channel_receive(int fd, int timeout_ms, int *ret_fd, struct error *err)
 			timeout_ms / 1000);
 	r = r < 0 ? -errno : receive(fd, &result, &passed);
 	if (r < 0)
-		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "a child of the hook died");
+		return error_set_errno(err, -r, EXIT_STATUS_FAILED, CHILD_DIED);
 	if (err && (result.code || result.text[0]))
 		*err = result;
 	if (result.code)
@@ -141,4 +143,15 @@ int child_reap(pid_t pid, int timeout_ms)
 		if (errno != EINTR)
 			return -errno;
 	return status;
+}
+
+void child_explain(int status, struct error *err)
+{
+	if (!err || status < 0 || strncmp(err->text, CHILD_DIED, strlen(CHILD_DIED)) != 0)
+		return;
+	if (WIFSIGNALED(status))
+		error_set(err, err->code, err->status, CHILD_DIED ": signal %d", WTERMSIG(status));
+	else
+		error_set(err, err->code, err->status, CHILD_DIED ": it ended with %d",
+			WEXITSTATUS(status));
 }

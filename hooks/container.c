@@ -234,7 +234,7 @@ static int fetch_rootfs(struct container *container, struct error *err)
 			fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), &container->rootfs_fd, err);
 	close(fds[0]);
 	if (pid > 0)
-		child_reap(pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
+		child_explain(child_reap(pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS)), err);
 	return r;
 }
 

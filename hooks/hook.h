@@ -127,6 +127,8 @@ int channel_child_keep(int *fds[], size_t count);
  * its wait status or -errno.
  */
 int child_reap(pid_t pid, int timeout_ms);
+/* Where the error is that a child died: how, by what child_reap() returned. */
+void child_explain(int status, struct error *err);
 
 struct mounter {
 	pid_t pid; /* 0: none */

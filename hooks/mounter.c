@@ -171,6 +171,17 @@ _Noreturn static void mounter_main(struct mounting *m)
 	_exit(r < 0 ? 1 : 0);
 }
 
+static int end(struct mounter *mounter)
+{
+	int status;
+
+	close_keep_errno(mounter->channel);
+	status = child_reap(mounter->pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
+	mounter->pid = 0;
+	mounter->channel = -1;
+	return status;
+}
+
 int mounter_start(const struct container *container, const struct mounter_request *request,
 	struct mounter *ret_mounter, int *ret_fuse_fd, struct error *err)
 {
@@ -201,7 +212,7 @@ int mounter_start(const struct container *container, const struct mounter_reques
 	}
 	r = channel_receive(fds[0], clock_work_left(HOOK_MOUNT_TIMEOUT_MS), ret_fuse_fd, &answer);
 	if (r < 0) {
-		mounter_undo(&mounter);
+		child_explain(end(&mounter), &answer);
 		if (err)
 			*err = answer;
 		return r;
@@ -224,14 +235,6 @@ int mounter_wait_ready(struct mounter *mounter, struct error *err)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "the mounting child");
 	return channel_receive(
 		mounter->channel, clock_work_left(HOOK_READY_TIMEOUT_MS) + 1000, NULL, err);
-}
-
-static void end(struct mounter *mounter)
-{
-	close_keep_errno(mounter->channel);
-	child_reap(mounter->pid, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
-	mounter->pid = 0;
-	mounter->channel = -1;
 }
 
 void mounter_commit(struct mounter *mounter)

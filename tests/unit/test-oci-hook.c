@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -325,6 +326,40 @@ static void time_has_an_end(void **state)
 	assert_true(HOOK_UNDO_END_MS + 2000 < 30000);
 }
 
+/* What a child that died without an answer is told of. */
+static void expect_death(int signal, int code, const char *text)
+{
+	struct error err = {0};
+	int fds[2];
+	pid_t pid;
+
+	clock_start(0);
+	assert_int_equal(channel_pair(fds, &err), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (signal)
+			raise(signal);
+		_exit(code);
+	}
+	close(fds[1]);
+	assert_int_equal(channel_receive(fds[0], 10000, NULL, &err), -EPIPE);
+	close(fds[0]);
+	child_explain(child_reap(pid, 10000), &err);
+	assert_string_equal(err.text, text);
+	assert_int_equal(err.code, EPIPE);
+}
+
+static void a_child_that_dies(void **state)
+{
+	struct error other = {.code = EACCES, .text = "something else"};
+
+	expect_death(SIGKILL, 0, "a child of the hook died: signal 9");
+	expect_death(0, 3, "a child of the hook died: it ended with 3");
+	child_explain(0, &other);
+	assert_string_equal(other.text, "something else");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +373,7 @@ int main(void)
 		cmocka_unit_test(targets_have_one_spelling),
 		cmocka_unit_test(outer_targets_come_first),
 		cmocka_unit_test(time_has_an_end),
+		cmocka_unit_test(a_child_that_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
