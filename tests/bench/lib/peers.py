@@ -194,8 +194,8 @@ class KernelOpens(Ours):
 
 
 class ReadOnly(Ours):
-	title = "git-overlayfs without an upper: the kernel opens files, and READ moves no access time"
-	own_options = ("ro",)
+	title = "git-overlayfs without an upper, where the kernel opens files: READ moves no access time"
+	own_options = ("ro", "opens=kernel")
 
 	def layers(self, *lower):
 		return ",".join([*lower, *self.options])
