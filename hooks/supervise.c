@@ -75,7 +75,7 @@ static void put_flags(FILE *out, const struct workspace_config *config)
 		fputs(",static_nlink", out);
 	fprintf(out, ",passthrough=%s", config->passthrough ? "auto" : "off");
 	fprintf(out, ",writeback=%s", config->writeback ? "auto" : "off");
-	fprintf(out, ",opens=%s", config_opens_name(config->opens));
+	fprintf(out, ",opens=%s", config->kernel_opens ? "kernel" : "daemon");
 	if (config->max_size)
 		fprintf(out, ",size=%" PRIu64, config->max_size);
 	if (config->max_inodes)

@@ -40,12 +40,6 @@ enum config_redirect {
 	CONFIG_REDIRECT_NOFOLLOW,
 };
 
-/* Who opens files: the kernel may do it without a word to the daemon, which costs nothing. */
-enum config_opens {
-	CONFIG_OPENS_DAEMON,
-	CONFIG_OPENS_KERNEL,
-};
-
 struct workspace_config {
 	struct layer_spec *layers;
 	size_t layer_count;
@@ -67,9 +61,9 @@ struct workspace_config {
 	bool static_nlink;
 	uint64_t max_size, max_inodes; /* bounds of the upper; 0: none */
 	/* Where it can work; else the other way is taken without a word. */
-	bool passthrough; /* the kernel reads and writes files of the upper itself */
-	bool writeback;	  /* it collects writes before the daemon gets them */
-	enum config_opens opens;
+	bool passthrough;  /* the kernel reads and writes files of the upper itself */
+	bool writeback;	   /* it collects writes before the daemon gets them */
+	bool kernel_opens; /* it opens files without a word to the daemon, which costs nothing */
 	enum config_redirect redirect_dir;
 	bool no_acls;
 	bool aufs_whiteouts; /* set by the lowerdir= calling convention */
@@ -118,9 +112,6 @@ int config_add_git_layer(struct workspace_config *config, const char *spec, stru
 
 /* Checks what belongs together (workdir with upperdir, at least one layer...). */
 int config_validate(const struct workspace_config *config, struct error *err);
-
-/* The word of opens=. */
-const char *config_opens_name(enum config_opens opens);
 
 /* Digits, with K, M, G or T (powers of 1024) behind them. -EINVAL. */
 int config_parse_amount(const char *text, uint64_t *ret_amount);

@@ -61,16 +61,6 @@ bool config_id_is_valid(const char *id)
 	       !strchr(".+-", id[0]);
 }
 
-const char *config_opens_name(enum config_opens opens)
-{
-	static const char *const names[] = {
-		[CONFIG_OPENS_DAEMON] = "daemon",
-		[CONFIG_OPENS_KERNEL] = "kernel",
-	};
-
-	return names[opens];
-}
-
 int config_parse_amount(const char *text, uint64_t *ret_amount)
 {
 	static const char units[] = "KMGT", small[] = "kmgt";

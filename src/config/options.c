@@ -358,14 +358,11 @@ static int set_writeback(struct workspace_config *config, const char *value, str
 
 static int set_opens(struct workspace_config *config, const char *value, struct error *err)
 {
-	for (int i = CONFIG_OPENS_DAEMON; i <= CONFIG_OPENS_KERNEL; i++) {
-		if (!strcmp(value, config_opens_name((enum config_opens)i))) {
-			config->opens = (enum config_opens)i;
-			return 0;
-		}
-	}
-	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
-		"opens=%s: write opens=daemon or opens=kernel", value);
+	if (strcmp(value, "kernel") != 0 && strcmp(value, "daemon") != 0)
+		return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+			"opens=%s: write opens=daemon or opens=kernel", value);
+	config->kernel_opens = !strcmp(value, "kernel");
+	return 0;
 }
 
 static int set_seccomp(struct workspace_config *config, const char *value, struct error *err)

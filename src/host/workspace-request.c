@@ -205,8 +205,8 @@ static void add_options(struct workspace_request *request, const struct workspac
 	add(request, "passthrough", config->passthrough ? "auto" : "off");
 	if (config->writeback)
 		add(request, "writeback", "auto");
-	if (config->opens != CONFIG_OPENS_DAEMON)
-		add(request, "opens", config_opens_name(config->opens));
+	if (config->kernel_opens)
+		add(request, "opens", "kernel");
 	if (config->suid == 1)
 		add(request, "suid", "on");
 	if (config->dev == 1)

@@ -74,7 +74,7 @@ static enum counters_collecting judge_collecting(const struct daemon *daemon)
 		return COUNTERS_COLLECT_READ_ONLY;
 	if (config->max_size || config->max_inodes)
 		return COUNTERS_COLLECT_BOUND;
-	if (config->opens == CONFIG_OPENS_KERNEL)
+	if (config->kernel_opens)
 		return COUNTERS_COLLECT_OPENS;
 	if (overlay_statfs(daemon->overlay, &st) < 0 || st.f_bavail < ROOM_TO_COLLECT / st.f_frsize)
 		return COUNTERS_COLLECT_ROOM;
@@ -137,7 +137,7 @@ static int prepare(struct daemon *daemon, struct session **ret_session, struct e
 	config.overlay = daemon->overlay;
 	collecting = judge_collecting(daemon);
 	config.writeback = collecting == COUNTERS_MAY_COLLECT;
-	config.kernel_opens = daemon->request->config->opens == CONFIG_OPENS_KERNEL;
+	config.kernel_opens = daemon->request->config->kernel_opens;
 	if (daemon->counters) {
 		daemon->counters->collecting = collecting;
 		config.counters = &daemon->counters->session;

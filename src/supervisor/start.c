@@ -105,7 +105,7 @@ static enum counters_passing judge_passing(const struct supervisor *s)
 		return COUNTERS_READ_ONLY;
 	if (!config->passthrough)
 		return COUNTERS_OPTION;
-	if (config->opens == CONFIG_OPENS_KERNEL)
+	if (config->kernel_opens)
 		return COUNTERS_OPENS;
 	if (config->max_size || config->max_inodes)
 		return COUNTERS_BOUND;

@@ -170,19 +170,19 @@ static void who_opens(void **state)
 {
 	static const struct {
 		const char *text;
-		enum config_opens opens;
+		bool kernel_opens;
 	} rows[] = {
-		{"dev", CONFIG_OPENS_DAEMON},
-		{"opens=kernel", CONFIG_OPENS_KERNEL},
-		{"opens=kernel,opens=daemon", CONFIG_OPENS_DAEMON},
-		{"opens=daemon,opens=kernel", CONFIG_OPENS_KERNEL},
+		{"dev", false},
+		{"opens=kernel", true},
+		{"opens=kernel,opens=daemon", false},
+		{"opens=daemon,opens=kernel", true},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct workspace_config config;
 
 		parse(&config, rows[i].text, CONFIG_ORIGIN_COMMAND);
-		assert_int_equal(config.opens, rows[i].opens);
+		assert_int_equal(config.kernel_opens, rows[i].kernel_opens);
 		config_release(&config);
 	}
 }

@@ -176,7 +176,7 @@ static void options_round_trip(void **state)
 		assert_int_equal(a.passthrough, b.passthrough);
 		assert_int_equal(a.static_nlink, b.static_nlink);
 		assert_int_equal(a.writeback, b.writeback);
-		assert_int_equal(a.opens, b.opens);
+		assert_int_equal(a.kernel_opens, b.kernel_opens);
 		for (size_t k = 0; k < a.layer_count; k++) {
 			assert_string_equal(a.layers[k].path, b.layers[k].path);
 			assert_string_equal(a.layers[k].rev ? a.layers[k].rev : "-",
