@@ -2,10 +2,11 @@
 #include "hook.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "util/cleanup.h"
+#include "util/name-order.h"
 
 #define HOOK_NAME "git-overlayfs-hook"
 
@@ -87,17 +88,13 @@ static size_t put_byte(char *out, size_t room, unsigned char c)
 int entries_name_target(const char *target, size_t max, char *ret_name, size_t size)
 {
 	static const char prefix[] = "mount-";
-	unsigned long long hash = 0xcbf29ce484222325;
 	size_t n = (size_t)snprintf(ret_name, size, "%s", prefix);
 
 	target += strspn(target, "/");
-	for (const char *p = target; *p; p++) {
-		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-		if (n < size)
-			n += put_byte(ret_name + n, size - n, (unsigned char)*p);
-	}
-	/* FNV-1a: whoever writes --mount has no reason to make two targets collide. */
+	for (const char *p = target; *p && n < size; p++)
+		n += put_byte(ret_name + n, size - n, (unsigned char)*p);
+	/* Whoever writes --mount has no reason to make two targets collide. */
 	if (n >= size || n > max)
-		n = (size_t)snprintf(ret_name, size, "%s+%016llx", prefix, hash);
+		n = (size_t)snprintf(ret_name, size, "%s+%016" PRIx64, prefix, name_hash(target));
 	return n <= max ? 0 : -1;
 }
