@@ -51,8 +51,7 @@ ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const 
  * set-id bits, which are gone now, 0 or -errno.
  */
 int overlay_kill_set_id(struct overlay_file *file);
-/* The same where an overlay_setattr() with OVERLAY_OPENS_UNKNOWN said that this user might do it.
- */
+/* The same where overlay_setattr() with OVERLAY_OPENS_UNKNOWN said that this user might do it. */
 int overlay_kill_announced(struct overlay_file *file, uint32_t uid);
 /*
  * Where the kernel collects writes: why the next one on this file is not to be taken, or 0. It is

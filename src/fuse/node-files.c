@@ -63,18 +63,6 @@ static struct overlay_file *clear(struct file_place *place)
 	return file;
 }
 
-static struct file_place *find(struct node_files *files, uint64_t node, bool writes)
-	requires_lock(files->lock)
-{
-	for (size_t i = 0; i < PLACES; i++) {
-		struct file_place *place = &files->places[i];
-
-		if (place->node == node && !place->is_dropped && (place->can_write || !writes))
-			return place;
-	}
-	return NULL;
-}
-
 /* A free one, or the one that was used longest ago, or NULL where all are in use. */
 static struct file_place *choose(struct node_files *files) requires_lock(files->lock)
 {
@@ -97,6 +85,21 @@ static void use(struct node_files *files, struct file_place *place, struct node_
 	place->users++;
 	place->used_at = ++files->uses;
 	*ret_file = (struct node_file){.file = place->file, .place = place};
+}
+
+/* Of a node that is open, for writing where that is wanted. */
+static bool reuse(struct node_files *files, uint64_t node, bool writes, struct node_file *ret_file)
+	requires_lock(files->lock)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct file_place *place = &files->places[i];
+
+		if (place->node == node && !place->is_dropped && (place->can_write || !writes)) {
+			use(files, place, ret_file);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Gives it a place, if there is one, in use. What had the place before is the caller's to close. */
@@ -139,29 +142,22 @@ static int open_node(
 int node_files_take(
 	struct node_files *files, uint64_t node, bool writes, struct node_file *ret_file)
 {
-	struct overlay_file *file, *former = NULL;
-	struct file_place *place;
+	struct overlay_file *file, *former;
+	bool is_open;
 	int r;
 
 	mutex_lock(&files->lock);
-	place = find(files, node, writes);
-	if (place)
-		use(files, place, ret_file);
+	is_open = reuse(files, node, writes, ret_file);
 	mutex_unlock(&files->lock);
-	if (place)
+	if (is_open)
 		return 0;
 	r = open_node(files, node, writes, &file);
 	if (r < 0)
 		return r;
 	mutex_lock(&files->lock);
 	/* Another thread may have opened it as well. */
-	place = find(files, node, writes);
-	if (place) {
-		use(files, place, ret_file);
-		former = file;
-	} else {
-		former = settle(files, node, file, writes, ret_file);
-	}
+	former = reuse(files, node, writes, ret_file) ? file
+						      : settle(files, node, file, writes, ret_file);
 	mutex_unlock(&files->lock);
 	close_file(files, former);
 	return 0;
@@ -194,8 +190,7 @@ void node_files_add(struct node_files *files, uint64_t node, struct overlay_file
 	node_files_give_back(files, &used);
 }
 
-/* Of the node, or of all. */
-static void drop(struct node_files *files, const uint64_t *node)
+void node_files_drop(struct node_files *files, uint64_t node)
 {
 	struct overlay_file *unused[PLACES];
 	size_t count = 0;
@@ -204,7 +199,7 @@ static void drop(struct node_files *files, const uint64_t *node)
 	for (size_t i = 0; i < PLACES; i++) {
 		struct file_place *place = &files->places[i];
 
-		if (!place->node || (node && place->node != *node))
+		if (!place->node || (node && place->node != node))
 			continue;
 		if (place->users > 0)
 			place->is_dropped = true;
@@ -214,14 +209,4 @@ static void drop(struct node_files *files, const uint64_t *node)
 	mutex_unlock(&files->lock);
 	for (size_t i = 0; i < count; i++)
 		close_file(files, unused[i]);
-}
-
-void node_files_drop(struct node_files *files, uint64_t node)
-{
-	drop(files, &node);
-}
-
-void node_files_rest(struct node_files *files)
-{
-	drop(files, NULL);
 }

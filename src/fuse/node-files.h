@@ -33,7 +33,5 @@ int node_files_take(
 void node_files_give_back(struct node_files *files, struct node_file *file);
 /* One that was just made, open for reading and writing. Takes it over. */
 void node_files_add(struct node_files *files, uint64_t node, struct overlay_file *file);
-/* Closes what nobody uses of the node, and what is in use when it is given back. */
+/* Closes what nobody uses of the node (0: of all), and what is in use when it is given back. */
 void node_files_drop(struct node_files *files, uint64_t node);
-/* The same of all nodes: nobody has asked for anything for a while. */
-void node_files_rest(struct node_files *files);

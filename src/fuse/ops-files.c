@@ -66,8 +66,7 @@ static void forget_mode(fuse_req_t req, fuse_ino_t ino)
 	(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
 }
 
-/* Where the kernel opens files, the SETATTR of nothing before a change has left it to the change.
- */
+/* Where the kernel opens files, the SETATTR of nothing before a change leaves it to the change. */
 static int kill_announced(fuse_req_t req, fuse_ino_t ino, struct overlay_file *file)
 {
 	int r = 0;
@@ -127,8 +126,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	if (n > 0)
 		session_count(&session->counters->written_bytes, (uint64_t)n);
 	reply_count(req, n);
-	/* What may not be stored is not shown either. Now, for before the page was being written.
-	 */
+	/* What may not be stored is not shown. Now, for before the page was being written. */
 	if (is_page && n == -EPERM)
 		(void)fuse_lowlevel_notify_inval_inode(session->fuse, ino, offset, (off_t)size);
 }

@@ -160,8 +160,7 @@ static void take_back(fuse_req_t req, fuse_ino_t parent, const char *name,
 	forget_node(request_session(req), entry->node, 1);
 }
 
-/* Where the file is open for all that name its node, each may read and write as its own open says.
- */
+/* Of a file that is open for all that name its node each may do what its own open says. */
 static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
 	struct overlay_entry *ret_entry, struct overlay_file **ret_file)
 {

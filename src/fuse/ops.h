@@ -76,8 +76,8 @@ static inline struct overlay_caller request_caller(fuse_req_t req)
 		.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .umask = ctx->umask};
 }
 
-/* The kernel's references to a node, given back. A request that was answered has gone: hence the
- * session. */
+/* Gives the kernel's references to a node back. Not by the request: one that was answered is gone.
+ */
 void forget_node(struct session *session, fuse_ino_t ino, uint64_t count);
 void entry_to_param(
 	fuse_req_t req, const struct overlay_entry *entry, struct fuse_entry_param *ret_param);

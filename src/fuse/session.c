@@ -79,7 +79,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static void give_files_back(void *data)
 {
-	node_files_rest(data);
+	node_files_drop(data, 0);
 }
 
 static void fill_ops(struct fuse_lowlevel_ops *ops)

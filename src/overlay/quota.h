@@ -51,8 +51,7 @@ void quota_remove(struct quota *quota, const struct stat *st);
 int quota_track(struct quota *quota, int fd);
 /* After a change; an object without a name counts as long as it is open, or its node is known. */
 void quota_settle(struct quota *quota, int fd);
-/* An open file counts without a name too, and so does the descriptor of a node that has lost its
- * name. */
+/* An open file counts without a name too, and so does what keeps a node that has lost its own. */
 int quota_open(struct quota *quota, int fd);
 void quota_close(struct quota *quota, int fd);
 

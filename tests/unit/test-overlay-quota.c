@@ -148,8 +148,7 @@ static void open_files_count_without_a_name(void **state)
 	overlay_release(fx.ov, file);
 	assert_int_equal(left(&fx), 0);
 	overlay_release(fx.ov, second);
-	/* Somebody may still know it, by O_PATH, and open it again: what it takes up is not free.
-	 */
+	/* Somebody may still know it, by O_PATH, and open it again: its room is not free. */
 	assert_int_equal(left(&fx), 0);
 	assert_int_equal(overlay_open(fx.ov, entry.node, O_RDWR, &second), 0);
 	assert_int_equal(left(&fx), 0);

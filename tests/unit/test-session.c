@@ -89,8 +89,7 @@ static int ask(struct kernel *kernel, uint32_t opcode, uint64_t node, const void
 	return header.error ? header.error : (int)((size_t)n - sizeof(header));
 }
 
-/* It does not wait for the answer. The request after it is answered by the same server, or later.
- */
+/* It does not wait for the answer. The next request is answered by the same server, or later. */
 static void ask_and_go(
 	struct kernel *kernel, uint32_t opcode, uint64_t node, const void *body, size_t size)
 {
