@@ -104,6 +104,25 @@ __attribute__((noreturn)) static void run_supervisor(struct request *request, in
 	_exit(supervisor_run(&supervise));
 }
 
+static volatile pid_t forward_to;
+
+static void forward_signal(int signal)
+{
+	if (forward_to > 0)
+		kill(forward_to, SIGTERM);
+}
+
+/* To the supervisor, which ends the workspace, ready or not: who asked for it ends after it. */
+static void forward_signals(pid_t supervisor)
+{
+	const struct sigaction act = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
+
+	forward_to = supervisor;
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+}
+
 static int start_supervisor(struct request *request, struct error *err)
 {
 	int fds[2], r = control_pair(fds, err);
@@ -117,6 +136,8 @@ static int start_supervisor(struct request *request, struct error *err)
 	close(fds[1]);
 	if (request->supervisor < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_FAILED, "fork");
+	if (request->arguments->foreground)
+		forward_signals(request->supervisor);
 	return 0;
 }
 
@@ -223,6 +244,7 @@ static void undo(struct request *request)
 	request->is_mounted = false;
 	close_keep_errno(steal_fd(&request->fuse_fd));
 	close_keep_errno(steal_fd(&request->control_fd));
+	forward_to = 0;
 	if (request->supervisor > 0)
 		reap(request->supervisor);
 	request->supervisor = 0;
@@ -355,22 +377,10 @@ static int mount_or_join(struct request *request, struct error *err)
 
 /* --- the foreground --- */
 
-static volatile pid_t forward_to;
-
-static void forward_signal(int signal)
-{
-	kill(forward_to, SIGTERM);
-}
-
 static int stay(pid_t supervisor)
 {
-	struct sigaction act = {.sa_handler = forward_signal};
 	int status;
 
-	forward_to = supervisor;
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGHUP, &act, NULL);
 	while (waitpid(supervisor, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_STATUS_FAILED;
