@@ -101,9 +101,11 @@ int channel_receive(int fd, int timeout_ms, int *ret_fd, struct error *err)
  */
 int channel_child_keep(int *fds[], size_t count)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int base = 3;
+	int base = 3, null;
 
+	/* First, for its descriptor is about to be another file's. */
+	log_open(LOG_TARGET_FD, -1, "", LOG_LEVEL_ERROR);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return -errno;
 	for (int i = 0; i < 3; i++)
@@ -124,8 +126,6 @@ int channel_child_keep(int *fds[], size_t count)
 			return -errno;
 		*fds[i] = base++;
 	}
-	/* Its descriptor may soon be another file's. */
-	log_open(LOG_TARGET_FD, -1, "", LOG_LEVEL_ERROR);
 	return close_range((unsigned)base, ~0u, 0) < 0 ? -errno : 0;
 }
 
