@@ -5,8 +5,9 @@
 usage: guard.py [--timeout S] [--grace S] [--mounts all|own] --result FILE --log FILE PROGRAM [ARG...]
 
 The test runs in a fresh directory, in a session of its own, with a time-out. As
-root it also gets a mount namespace, a /dev/fuse and the system's run and state
-directories of its own, so that tests of several people do not meet. Afterwards no
+root it also gets a PID and a mount namespace, a /dev/fuse, a /dev/shm and the system's
+run and state directories of its own, and what it changes in /etc and /usr is nobody
+else's, so that tests do not meet. Afterwards no
 descendant, no mount, no workspace record and no change of /dev/fuse may be left of
 it; what is left is named, removed, and fails the test. The result file gets
 "STATUS<tab>SECONDS<tab>REASON".
@@ -27,12 +28,14 @@ import sys
 import tempfile
 import time
 
-PR_SET_CHILD_SUBREAPER = 36
-CLONE_NEWNS = 0x20000
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+MS_NOSUID, MS_NODEV = 2, 4
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 1 << 12, 1 << 14, 1 << 18, 1 << 20
 MNT_FORCE, MNT_DETACH, UMOUNT_NOFOLLOW = 1, 2, 8
 SKIP = 77
 RECORDS = ("/run/git-overlayfs", "/var/lib/git-overlayfs")
+CHANGED = ("/etc", "/usr")  # users, configuration of engines, hooks
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -88,8 +91,9 @@ def fuse_device():
 	return (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid)
 
 
-def mount(source, target, kind, flags):
-	if LIBC.mount(os.fsencode(source), os.fsencode(target), os.fsencode(kind), flags, None) != 0:
+def mount(source, target, kind, flags, options=None):
+	data = os.fsencode(options) if options else None
+	if LIBC.mount(os.fsencode(source), os.fsencode(target), os.fsencode(kind), flags, data) != 0:
 		number = ctypes.get_errno()
 		raise OSError(number, os.strerror(number), target)
 
@@ -99,16 +103,22 @@ def root_is_shared():
 		return any(b" shared:" in line for line in f if line.split(b" ")[4] == b"/")
 
 
+def unshare(flags):
+	if LIBC.unshare(flags) != 0:
+		number = ctypes.get_errno()
+		raise OSError(number, f"unshare: {os.strerror(number)}")
+
+
 def isolate(base):
 	"""A mount namespace of our own, with the propagation of the old one, and private copies of
 	what is the machine's. Returns the mountpoints."""
 	was_shared = root_is_shared()
-	if LIBC.unshare(CLONE_NEWNS) != 0:
-		raise OSError(ctypes.get_errno(), "unshare")
+	unshare(CLONE_NEWNS)
 	mount("none", "/", "none", MS_REC | MS_PRIVATE)
+	mount("proc", "/proc", "proc", 0)
 	if was_shared:
 		mount("none", "/", "none", MS_REC | MS_SHARED)
-	points = []
+	points = ["/proc"]
 	for number, directory in enumerate(RECORDS):
 		os.makedirs(directory, exist_ok=True)
 		st = os.stat(directory)
@@ -117,15 +127,30 @@ def isolate(base):
 		os.chmod(own, stat.S_IMODE(st.st_mode))
 		mount(own, directory, "none", MS_BIND)
 		points.append(directory)
+	# podman counts its locks there, of all its storages.
+	if os.path.isdir("/dev/shm"):
+		mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV)
+		points.append("/dev/shm")
+	own = f"{base}/own"
+	os.mkdir(own)
+	mount("tmpfs", own, "tmpfs", 0)
+	points.append(own)
+	for directory in CHANGED:
+		upper, work = f"{own}/upper{directory}", f"{own}/work{directory}"
+		os.makedirs(upper)
+		os.makedirs(work)
+		shutil.copystat(directory, upper)
+		try:
+			mount("overlay", directory, "overlay", 0, f"lowerdir={directory},upperdir={upper},workdir={work}")
+		except OSError:
+			continue  # a kernel without it; then tests that run at the same time may meet
+		points.append(directory)
 	if os.path.exists("/dev/fuse"):
 		st = os.stat("/dev/fuse")
-		os.mkdir(f"{base}/dev")
-		mount("tmpfs", f"{base}/dev", "tmpfs", 0)
-		points.append(f"{base}/dev")
-		os.mknod(f"{base}/dev/fuse", st.st_mode, st.st_rdev)
-		os.chmod(f"{base}/dev/fuse", stat.S_IMODE(st.st_mode))
-		os.chown(f"{base}/dev/fuse", st.st_uid, st.st_gid)
-		mount(f"{base}/dev/fuse", "/dev/fuse", "none", MS_BIND)
+		os.mknod(f"{own}/fuse", st.st_mode, st.st_rdev)
+		os.chmod(f"{own}/fuse", stat.S_IMODE(st.st_mode))
+		os.chown(f"{own}/fuse", st.st_uid, st.st_gid)
+		mount(f"{own}/fuse", "/dev/fuse", "none", MS_BIND)
 		points.append("/dev/fuse")
 	return points
 
@@ -175,8 +200,7 @@ class Guard:
 		os.chmod(self.base, 0o755)
 		for name in ("cwd", "home", "run", "state"):
 			os.mkdir(f"{self.base}/{name}", 0o755)
-		self.is_isolated = args.mounts == "all" and os.geteuid() == 0
-		self.own_mounts = isolate(self.base) if self.is_isolated else []
+		self.own_mounts = isolate(self.base) if args.is_isolated else []
 		self.mounts, self.records, self.fuse = mounts(), records(), fuse_device()
 		self.log = open(args.log, "ab", buffering=0)
 
@@ -258,7 +282,7 @@ class Guard:
 			self.problems.append("interrupted")
 		self.end_processes()
 		self.end_mounts()
-		if self.is_isolated:
+		if self.args.is_isolated:
 			self.check_records()
 			self.check_fuse()
 		for point in reversed(self.own_mounts):
@@ -285,14 +309,14 @@ class Guard:
 	def end_mounts(self):
 		after = mounts()
 		new = {i: p for i, p in after.items() if i not in self.mounts}
-		if not self.is_isolated:
+		if not self.args.is_isolated:
 			new = {i: p for i, p in new.items() if p.startswith(self.base + "/")}
 		if new:
 			self.problems.append("left a mount: " + ", ".join(sorted(new.values())))
 		for point in sorted(new.values(), key=len, reverse=True):
 			unmount(point)
 		gone = [p for i, p in self.mounts.items() if i not in after]
-		if gone and self.is_isolated:
+		if gone and self.args.is_isolated:
 			self.problems.append("took a mount away: " + ", ".join(sorted(gone)))
 
 	def check_records(self):
@@ -330,6 +354,19 @@ def interrupt(_number, _frame):
 	raise KeyboardInterrupt
 
 
+def enter_pid_namespace():
+	"""Goes on as its init, to which come all that lose their parent, and with which all end. Who
+	called waits, and passes on what it is to do."""
+	unshare(CLONE_NEWPID)
+	child = os.fork()
+	if child == 0:
+		LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+		return
+	signal.signal(signal.SIGINT, signal.SIG_IGN)
+	signal.signal(signal.SIGTERM, lambda number, _frame: signal_pid(child, number))
+	sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)
+
+
 def main():
 	parser = argparse.ArgumentParser(usage=__doc__)
 	parser.add_argument("--timeout", type=float, default=120)
@@ -339,6 +376,9 @@ def main():
 	parser.add_argument("--log", required=True)
 	parser.add_argument("command", nargs=argparse.REMAINDER)
 	args = parser.parse_args()
+	args.is_isolated = args.mounts == "all" and os.geteuid() == 0
+	if args.is_isolated:
+		enter_pid_namespace()
 	signal.signal(signal.SIGTERM, interrupt)
 	started = time.monotonic()
 	guard = Guard(args)

@@ -72,7 +72,7 @@ packages_missing() {
 packages_install() {
 	local missing command
 	if command -v apt-get >/dev/null; then
-		package_manager=apt command='apt-get install -y --no-install-recommends'
+		package_manager=apt command='apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends'
 	elif command -v dnf >/dev/null; then
 		package_manager=dnf command='dnf install -y --setopt=install_weak_deps=False'
 	else
