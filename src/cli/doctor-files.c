@@ -29,6 +29,17 @@ void finding_set(struct finding *finding, enum finding_state state, const char *
 	snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy);
 }
 
+void finding_set_error(struct finding *finding, enum finding_state state, const char *remedy,
+	const char *what, const struct error *err)
+{
+	const char *end = strrchr(err->text, ';');
+	bool has_remedy = end && end[1] == ' ';
+	size_t size = has_remedy ? (size_t)(end - err->text) : strlen(err->text);
+
+	finding_set(finding, state, has_remedy ? end + 2 : remedy, "%s%s%.*s", what,
+		*what ? ": " : "", (int)size, err->text);
+}
+
 const char *doctor_path(const char *path)
 {
 	static char below[PATH_MAX];

@@ -39,3 +39,7 @@ int doctor_each_setting(const char *text, doctor_setting_fn each, void *ctx, str
 /* Fills in what was found; the probes' only way to say it. */
 void finding_set(struct finding *finding, enum finding_state state, const char *remedy,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* `what`, which may be "", and the error's text; its remedy, where it has one behind "; ", or else
+ * `remedy`. */
+void finding_set_error(struct finding *finding, enum finding_state state, const char *remedy,
+	const char *what, const struct error *err);

@@ -23,4 +23,6 @@ void look_at_userns(struct finding *finding);
 void look_at_ranges(struct finding *finding);
 void look_at_selinux(struct finding *finding);
 void look_at_podman(struct finding *finding);
+void look_at_crio(struct finding *finding);
+void look_at_docker(struct finding *finding);
 void look_at_containerd(struct finding *finding);

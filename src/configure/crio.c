@@ -3,31 +3,27 @@
  * CRI-O finds hooks by itself in the usual directory, and hands all annotations to them: those that
  * it would have to be allowed are its own. It reads every file of crio.conf.d, whatever its name.
  */
-#include "hooks-dirs.h"
+#include "hooks-plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "util/cleanup.h"
 
-#define CONFIG "/etc/crio/crio.conf"
-#define DIR_D  "/etc/crio/crio.conf.d"
-#define OWN    DIR_D "/90-git-overlayfs.conf"
+#define CONFIG HOOKS_DIRS_CRIO
+#define OWN    CONFIG ".d/90-git-overlayfs.conf"
 
 static int plan_crio(struct configure_plan *plan, struct error *err)
 {
 	_cleanup_(hooks_dirs_release) struct hooks_dirs dirs = {
-		.plan = plan, .own = OWN, .suffix = ""};
+		.root_fd = plan->root_fd, .own = OWN};
 	int r;
 
-	toml_path_set(&dirs.key, "crio", "runtime", "hooks_dir", NULL);
 	r = hooks_dirs_begin(&dirs, err);
 	if (r == 0 && !plan->request->remove)
-		r = hooks_dirs_read(&dirs, CONFIG, err);
-	if (r == 0 && !plan->request->remove)
-		r = hooks_dirs_read_all(&dirs, DIR_D, err);
+		r = hooks_dirs_read_crio(&dirs, err);
 	if (r == 0)
-		r = hooks_dirs_plan(&dirs, "crio.runtime", false, err);
+		r = hooks_plan(plan, &dirs, "crio.runtime", false, err);
 	return r;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/cleanup.h"
+#include "place.h"
 
 static int add(void *ctx, const char *dir)
 {
@@ -55,11 +55,11 @@ static int take_value(struct hooks_dirs *dirs, const char *value, size_t size)
 	return r;
 }
 
-int hooks_dirs_read(struct hooks_dirs *dirs, const char *path, struct error *err)
+static int read_file(struct hooks_dirs *dirs, const char *path, struct error *err)
 {
 	struct toml_statement statement;
 	struct place place;
-	int r = place_open(dirs->plan->root_fd, path, &place, err);
+	int r = place_open(dirs->root_fd, path, &place, err);
 
 	if (r == 0 && place.exists) {
 		r = toml_find(place.text, place.size, &dirs->key, &statement, err);
@@ -83,95 +83,45 @@ static int read_one(void *ctx, const char *path, struct error *err)
 	struct hooks_dirs *dirs = ctx;
 	size_t n = strlen(path), m = strlen(dirs->suffix);
 
-	if (n < m || strcmp(path + n - m, dirs->suffix) != 0 || !strcmp(path, dirs->own))
+	if (n < m || strcmp(path + n - m, dirs->suffix) != 0 ||
+		(dirs->own && !strcmp(path, dirs->own)))
 		return 0;
-	return hooks_dirs_read(dirs, path, err);
+	return read_file(dirs, path, err);
 }
 
-int hooks_dirs_read_all(struct hooks_dirs *dirs, const char *dir, struct error *err)
+static int read_directory(struct hooks_dirs *dirs, const char *dir, struct error *err)
 {
-	return place_each(dirs->plan->root_fd, dir, read_one, dirs, err);
+	return place_each(dirs->root_fd, dir, read_one, dirs, err);
 }
 
-static int write_list(FILE *out, const struct hooks_dirs *dirs, const char *ours)
+int hooks_dirs_read_podman(struct hooks_dirs *dirs, const char *config_home, struct error *err)
 {
-	for (size_t i = 0; i <= dirs->count; i++) {
-		const char *dir = i < dirs->count ? dirs->dirs[i] : ours;
-		_cleanup_free_ char *quoted = NULL;
-
-		if (i == dirs->count && hooks_dirs_has(dirs, ours))
-			continue;
-		quoted = toml_quote(dir);
-		if (!quoted)
-			return -EINVAL;
-		fprintf(out, "%s%s", i ? ", " : "", quoted);
-	}
-	return 0;
-}
-
-static char *own_text(const struct hooks_dirs *dirs, const char *table)
-{
-	const struct configure_plan *plan = dirs->plan;
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	static const char *const files[] = {"/usr/share/containers/containers.conf",
+		"/etc/containers/containers.conf", "/etc/containers/containers.conf.d"};
+	char path[PATH_MAX], dir[PATH_MAX];
 	int r;
 
-	if (!out)
-		return NULL;
-	fprintf(out,
-		OWN_HEADER
-		" %s; what is changed here is lost.\n"
-		"# A list replaces those of the files before: configure again when one of "
-		"them changes.\n[%s]\nhooks_dir = [",
-		plan->engine->name, table);
-	r = write_list(out, dirs, plan->request->hooks_dir);
-	fputs("]\n", out);
-	if (fclose(out) != 0 || r < 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	toml_path_set(&dirs->key, "engine", "hooks_dir", NULL);
+	dirs->suffix = ".conf";
+	r = read_file(dirs, files[0], err);
+	if (r == 0)
+		r = read_file(dirs, files[1], err);
+	if (r == 0)
+		r = read_directory(dirs, files[2], err);
+	if (r < 0 || !config_home)
+		return r;
+	snprintf(path, sizeof(path), "%s/containers/containers.conf", config_home);
+	snprintf(dir, sizeof(dir), "%s/containers/containers.conf.d", config_home);
+	r = read_file(dirs, path, err);
+	return r == 0 ? read_directory(dirs, dir, err) : r;
 }
 
-/* A file that is read after ours has the last word. */
-static int check_last(const struct hooks_dirs *dirs, struct error *err)
+int hooks_dirs_read_crio(struct hooks_dirs *dirs, struct error *err)
 {
-	const char *dir_end = strrchr(dirs->own, '/');
-	size_t n = (size_t)(dir_end - dirs->own) + 1;
-
-	if (!dirs->is_set || strncmp(dirs->set_last, dirs->own, n) != 0 ||
-		strcmp(dirs->set_last, dirs->own) < 0 ||
-		hooks_dirs_has(dirs, dirs->plan->request->hooks_dir))
-		return 0;
-	return error_set(err, EEXIST, EXIT_STATUS_FAILED,
-		"%s is read after our %s and sets hooks_dir: add %s there, or rename it",
-		dirs->set_last, dir_end + 1, dirs->plan->request->hooks_dir);
-}
-
-int hooks_dirs_plan(struct hooks_dirs *dirs, const char *table, bool always, struct error *err)
-{
-	struct configure_plan *plan = dirs->plan;
-	const char *ours = plan->request->hooks_dir;
-	_cleanup_free_ char *text = NULL;
 	int r;
 
-	if (plan->request->remove)
-		return plan_own_file(plan, dirs->own, NULL, err);
-	plan_note_missing(plan, ours);
-	r = plan_has_own_file(plan, dirs->own, err);
-	if (r < 0)
-		return r;
-	if (r == 0 && hooks_dirs_has(dirs, ours) && (dirs->is_set || !always)) {
-		plan_note(plan, "%s reads %s already", plan->engine->name, ours);
-		return 0;
-	}
-	r = check_last(dirs, err);
-	if (r < 0)
-		return r;
-	text = own_text(dirs, table);
-	if (!text)
-		return error_set(err, EINVAL, EXIT_STATUS_FAILED,
-			"%s: the name of a hooks directory cannot be written", dirs->own);
-	return plan_own_file(plan, dirs->own, text, err);
+	toml_path_set(&dirs->key, "crio", "runtime", "hooks_dir", NULL);
+	dirs->suffix = "";
+	r = read_file(dirs, HOOKS_DIRS_CRIO, err);
+	return r == 0 ? read_directory(dirs, HOOKS_DIRS_CRIO ".d", err) : r;
 }

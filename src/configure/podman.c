@@ -3,7 +3,7 @@
  * podman and buildah: the directory of hooks, where they would not read it, and for
  * --storage-driver the program that mounts their overlays.
  */
-#include "hooks-dirs.h"
+#include "hooks-plan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,40 +14,21 @@
 
 #define VENDOR_STORAGE "/usr/share/containers/storage.conf"
 
-static int read_config(struct hooks_dirs *dirs, struct error *err)
-{
-	const char *home = dirs->plan->request->config_home;
-	char path[PATH_MAX], dir[PATH_MAX];
-	int r = hooks_dirs_read(dirs, "/usr/share/containers/containers.conf", err);
-
-	if (r == 0)
-		r = hooks_dirs_read(dirs, "/etc/containers/containers.conf", err);
-	if (r == 0)
-		r = hooks_dirs_read_all(dirs, "/etc/containers/containers.conf.d", err);
-	if (r < 0 || !home)
-		return r;
-	plan_config_path(dirs->plan, "containers/containers.conf", path, sizeof(path));
-	plan_config_path(dirs->plan, "containers/containers.conf.d", dir, sizeof(dir));
-	r = hooks_dirs_read(dirs, path, err);
-	return r == 0 ? hooks_dirs_read_all(dirs, dir, err) : r;
-}
-
 static int plan_hooks(struct configure_plan *plan, struct error *err)
 {
 	char own[PATH_MAX];
 	_cleanup_(hooks_dirs_release) struct hooks_dirs dirs = {
-		.plan = plan, .own = own, .suffix = ".conf"};
+		.root_fd = plan->root_fd, .own = own};
 	int r;
 
 	plan_config_path(
 		plan, "containers/containers.conf.d/90-git-overlayfs.conf", own, sizeof(own));
-	toml_path_set(&dirs.key, "engine", "hooks_dir", NULL);
 	r = hooks_dirs_begin(&dirs, err);
 	if (r == 0 && !plan->request->remove)
-		r = read_config(&dirs, err);
+		r = hooks_dirs_read_podman(&dirs, plan->request->config_home, err);
 	/* Not every podman and buildah has the default for a plain user. */
 	if (r == 0)
-		r = hooks_dirs_plan(&dirs, "engine", plan->request->config_home != NULL, err);
+		r = hooks_plan(plan, &dirs, "engine", plan->request->config_home != NULL, err);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether podman reads the file of the hook, by its own files. */
+/* Whether podman and CRI-O read the file of the hook, by their own files. */
+#include <fcntl.h>
 #include <limits.h>
 #include <regex.h>
 #include <stdio.h>
@@ -11,16 +12,20 @@
 #include <git-overlayfs/oci.h>
 
 #include "build-config.h"
-#include "configure/toml.h"
+#include "configure/hooks-dirs.h"
 #include "doctor-files.h"
 #include "util/cleanup.h"
 
-#define HOOKS_MAX      16
-#define PODMAN_DEFAULT "/usr/share/containers/oci/hooks.d"
+struct engine {
+	const char *name;
+	const char *program; /* and what `configure` calls it */
+	const char *setting; /* where hooks_dir is written */
+	int (*read)(struct hooks_dirs *dirs, struct error *err);
+};
 
 struct hooks {
-	char *directories[HOOKS_MAX];
-	size_t count;
+	const struct engine *engine;
+	struct hooks_dirs dirs;
 	size_t at;		/* the directory that is looked at */
 	char file[PATH_MAX];	/* that makes workspaces; "": none */
 	char program[PATH_MAX]; /* what it would start */
@@ -28,71 +33,35 @@ struct hooks {
 	const char *why;
 };
 
-static void hooks_clear(struct hooks *hooks)
-{
-	while (hooks->count > 0)
-		free(hooks->directories[--hooks->count]);
-}
-
-static int add_directory(void *ctx, const char *directory)
-{
-	struct hooks *hooks = ctx;
-
-	if (hooks->count < HOOKS_MAX && (hooks->directories[hooks->count] = strdup(directory)))
-		hooks->count++;
-	return 0;
-}
-
-/* The last file that speaks of it decides alone, unless it appends. */
-static void take_hooks_dir(
-	void *ctx, const char *section, const char *key, const char *value, size_t size)
-{
-	struct hooks *hooks = ctx, found = {.count = 0};
-	bool appends = false;
-
-	if (strcmp(section, "engine") != 0 || strcmp(key, "hooks_dir") != 0)
-		return;
-	if (toml_each_string(value, size, add_directory, &found, &appends) == 0) {
-		if (!appends)
-			hooks_clear(hooks);
-		for (size_t i = 0; i < found.count; i++)
-			add_directory(hooks, found.directories[i]);
-	}
-	hooks_clear(&found);
-}
-
-static void read_containers_conf(void *ctx, const char *path)
-{
-	_cleanup_free_ char *text = doctor_read(path);
-
-	if (text)
-		doctor_each_setting(text, take_hooks_dir, ctx, NULL);
-}
-
-static void read_user_conf(struct hooks *hooks)
+static int read_podman(struct hooks_dirs *dirs, struct error *err)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	bool has_config = config && *config == '/', has_home = home && *home == '/';
 	char path[PATH_MAX];
 
-	if (geteuid() == 0 || (!config && !home))
-		return;
-	snprintf(path, sizeof(path), "%s%s/containers/containers.conf", config ? config : home,
-		config ? "" : "/.config");
-	read_containers_conf(hooks, path);
-	snprintf(path, sizeof(path), "%s%s/containers/containers.conf.d", config ? config : home,
-		config ? "" : "/.config");
-	doctor_each_file(path, ".conf", read_containers_conf, hooks);
+	snprintf(path, sizeof(path), "%s%s",
+		has_config ? config
+		: has_home ? home
+			   : "",
+		has_config ? "" : "/.config");
+	return hooks_dirs_read_podman(
+		dirs, geteuid() != 0 && (has_config || has_home) ? path : NULL, err);
 }
 
-/* podman takes a later directory's file of the same name. */
+static const struct engine podman = {
+	"podman", "podman", "[engine] in /etc/containers/containers.conf", read_podman};
+static const struct engine crio = {
+	"CRI-O", "crio", "[crio.runtime] in " HOOKS_DIRS_CRIO, hooks_dirs_read_crio};
+
+/* Both take a later directory's file of the same name. */
 static bool is_masked(const struct hooks *hooks, const char *path)
 {
 	const char *name = strrchr(path, '/');
 
-	for (size_t i = hooks->at + 1; i < hooks->count; i++) {
+	for (size_t i = hooks->at + 1; i < hooks->dirs.count; i++) {
 		char later[PATH_MAX];
 
-		snprintf(later, sizeof(later), "%s%s", hooks->directories[i], name);
+		snprintf(later, sizeof(later), "%s%s", hooks->dirs.dirs[i], name);
 		if (doctor_exists(later))
 			return true;
 	}
@@ -177,28 +146,20 @@ static void look_for_hook(void *ctx, const char *path)
 	json_free(json);
 }
 
-static bool has_directory(const struct hooks *hooks, const char *directory)
-{
-	for (size_t i = 0; i < hooks->count; i++)
-		if (!strcmp(hooks->directories[i], directory))
-			return true;
-	return false;
-}
-
 static void write_remedy(
 	const struct hooks *hooks, const struct hooks *installed, char *ret_remedy, size_t size)
 {
-	const char *first = hooks->count ? hooks->directories[0] : PODMAN_DEFAULT;
+	const char *first = hooks->dirs.count ? hooks->dirs.dirs[0] : HOOKS_DIRS_DEFAULT;
 
-	if (hooks->unfit[0] && has_directory(hooks, HOOKS_DIR))
+	if (hooks->unfit[0] && hooks_dirs_has(&hooks->dirs, HOOKS_DIR))
 		snprintf(ret_remedy, size,
 			"write it anew after the 50-git-overlayfs.json that is installed, or "
 			"install git-overlayfs again");
 	else if (installed->file[0])
 		snprintf(ret_remedy, size,
-			"git-overlayfs configure podman, or write hooks_dir = [\"%.100s\", "
-			"\"%s\"] below [engine] in /etc/containers/containers.conf",
-			first, HOOKS_DIR);
+			"git-overlayfs configure %s, or write hooks_dir = [\"%.100s\", "
+			"\"%s\"] below %s",
+			hooks->engine->program, first, HOOKS_DIR, hooks->engine->setting);
 	else
 		snprintf(ret_remedy, size,
 			"install git-overlayfs with --prefix=/usr, or copy its 50-git-overlayfs.json "
@@ -208,50 +169,66 @@ static void write_remedy(
 
 static void judge_hooks(const struct hooks *hooks, struct finding *finding)
 {
+	const char *engine = hooks->engine->name;
 	char remedy[sizeof(finding->remedy)];
-	struct hooks installed = {.count = 0};
+	struct hooks installed = {.at = 0};
 
 	if (hooks->file[0] && !doctor_exists(hooks->program)) {
 		finding_set(finding, FINDING_WARN, "install the hook there, or correct the file",
-			"%.150s names %.150s, which is not there: podman starts no container that "
-			"asks for a workspace",
-			hooks->file, hooks->program);
+			"%.150s names %.150s, which is not there: %s starts no container that asks "
+			"for a workspace",
+			hooks->file, hooks->program, engine);
 		return;
 	}
 	if (hooks->file[0]) {
-		finding_set(finding, FINDING_OK, "", "podman reads %.300s", hooks->file);
+		finding_set(finding, FINDING_OK, "", "%s reads %.300s", engine, hooks->file);
 		return;
 	}
 	doctor_each_file(HOOKS_DIR, ".json", look_for_hook, &installed);
 	write_remedy(hooks, &installed, remedy, sizeof(remedy));
 	if (hooks->unfit[0]) {
 		finding_set(finding, FINDING_WARN, remedy,
-			"podman reads %.200s, which %s, and no other file of the hook: annotations "
+			"%s reads %.200s, which %s, and no other file of the hook: annotations "
 			"do nothing",
-			hooks->unfit, hooks->why);
+			engine, hooks->unfit, hooks->why);
 		return;
 	}
 	finding_set(finding, FINDING_WARN, remedy,
-		"podman does not read the hook's file%s%.200s: annotations do nothing",
+		"%s does not read the hook's file%s%.200s: annotations do nothing", engine,
 		installed.file[0] ? ", which is " : "", installed.file);
+}
+
+static void look_at_hooks(const struct engine *engine, struct finding *finding)
+{
+	_cleanup_close_ int root_fd = open(doctor_path("/"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct hooks hooks = {.engine = engine, .dirs.root_fd = root_fd};
+	struct error err = {0};
+	int r;
+
+	if (!doctor_has_program(engine->program)) {
+		finding_set(finding, FINDING_OK, "", "%s is not installed", engine->name);
+		return;
+	}
+	r = hooks_dirs_begin(&hooks.dirs, &err);
+	if (r == 0)
+		r = engine->read(&hooks.dirs, &err);
+	if (r < 0)
+		finding_set_error(finding, FINDING_WARN,
+			"correct the file, or let this user read it: the engine does not start with it",
+			"", &err);
+	for (; r == 0 && hooks.at < hooks.dirs.count; hooks.at++)
+		doctor_each_file(hooks.dirs.dirs[hooks.at], ".json", look_for_hook, &hooks);
+	if (r == 0)
+		judge_hooks(&hooks, finding);
+	hooks_dirs_release(&hooks.dirs);
 }
 
 void look_at_podman(struct finding *finding)
 {
-	struct hooks hooks = {.count = 0};
+	look_at_hooks(&podman, finding);
+}
 
-	if (!doctor_has_program("podman")) {
-		finding_set(finding, FINDING_OK, "", "podman is not installed");
-		return;
-	}
-	add_directory(&hooks, PODMAN_DEFAULT);
-	read_containers_conf(&hooks, "/usr/share/containers/containers.conf");
-	read_containers_conf(&hooks, "/etc/containers/containers.conf");
-	doctor_each_file(
-		"/etc/containers/containers.conf.d", ".conf", read_containers_conf, &hooks);
-	read_user_conf(&hooks);
-	for (hooks.at = 0; hooks.at < hooks.count; hooks.at++)
-		doctor_each_file(hooks.directories[hooks.at], ".json", look_for_hook, &hooks);
-	judge_hooks(&hooks, finding);
-	hooks_clear(&hooks);
+void look_at_crio(struct finding *finding)
+{
+	look_at_hooks(&crio, finding);
 }
