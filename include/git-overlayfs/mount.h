@@ -62,6 +62,8 @@ int mount_fuse_detached(int fuse_fd, const struct fuse_mount_options *options, i
 /* Mounts with the setuid helper fusermount3, which opens /dev/fuse itself. */
 int mount_fusermount(const char *mountpoint, const struct fuse_mount_options *options,
 	int *ret_fuse_fd, struct error *err);
+/* The helper's path, found in $PATH; a directory of it that is not absolute does not count. */
+int mount_find_fusermount(char *ret_path, size_t size, struct error *err);
 /* Unmounts by umount2(2), or fusermount3 for a plain user. `lazy`: MNT_DETACH. */
 int mount_unmount(const char *mountpoint, bool lazy, struct error *err);
 

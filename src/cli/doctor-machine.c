@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the kernel and the administrator allow to plain users and containers. */
+#include "doctor.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <git-overlayfs/mount.h>
+
 #include "doctor-files.h"
+#include "mount-request.h"
 #include "util/cleanup.h"
 
 /* What podman and newuidmap's own tools hand out. */
@@ -146,4 +153,23 @@ void look_at_selinux(struct finding *finding)
 		finding_set(finding, FINDING_WARN, "dnf install container-selinux",
 			"SELinux is enforcing without the rules of container-selinux: containers "
 			"may not use workspaces, which have the label fusefs_t");
+}
+
+/* The helper of plain users, and what it lets them do. */
+void look_at_fusermount(struct finding *finding)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (mount_find_fusermount(path, sizeof(path), NULL) < 0)
+		finding_set(finding, FINDING_WARN, "apt install fuse3, or dnf install fuse3",
+			"no fusermount3 in PATH: plain users cannot mount");
+	else if (stat(path, &st) < 0 || !(st.st_mode & S_ISUID) || st.st_uid != 0)
+		finding_set(finding, FINDING_WARN, "chmod u+s it, as its package does",
+			"%.300s is not set-user-ID root: plain users cannot mount", path);
+	else if (!mount_allow_other())
+		finding_set(finding, FINDING_WARN, "write user_allow_other into /etc/fuse.conf",
+			"a plain user's mount is visible to that user alone");
+	else
+		finding_set(finding, FINDING_OK, "", "plain users can mount with %.300s", path);
 }

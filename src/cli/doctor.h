@@ -22,7 +22,13 @@ extern const struct probe doctor_probes[];
 void look_at_userns(struct finding *finding);
 void look_at_ranges(struct finding *finding);
 void look_at_selinux(struct finding *finding);
+void look_at_fusermount(struct finding *finding);
 void look_at_podman(struct finding *finding);
 void look_at_crio(struct finding *finding);
 void look_at_docker(struct finding *finding);
 void look_at_containerd(struct finding *finding);
+
+/* Of workspaces. */
+void look_at_policy(struct finding *finding);
+void look_at_workspaces(struct finding *finding);
+void look_at_mounts(struct finding *finding);

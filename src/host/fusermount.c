@@ -22,8 +22,7 @@
 #define COMMFD		   3 /* the socket's number in the child */
 #define COMMFD_ENVIRONMENT "_FUSE_COMMFD=3"
 
-/* Finds the helper in $PATH; a directory of it that is not absolute does not count. */
-static int find_program(char *ret_path, size_t size, struct error *err)
+int mount_find_fusermount(char *ret_path, size_t size, struct error *err)
 {
 	const char *path = getenv("PATH");
 
@@ -238,7 +237,7 @@ int mount_fusermount(const char *mountpoint, const struct fuse_mount_options *op
 	_cleanup_(helper_end) struct helper helper = {.socket_fd = -1, .stderr_fd = -1};
 	char program[PATH_MAX], text[OPTIONS_MAX];
 	const char *argv[] = {PROGRAM, "-o", text, "--", mountpoint, NULL};
-	int r = find_program(program, sizeof(program), err);
+	int r = mount_find_fusermount(program, sizeof(program), err);
 
 	if (r)
 		return r;
@@ -263,7 +262,7 @@ static int unmount_by_helper(const char *mountpoint, bool lazy, struct error *er
 	_cleanup_(helper_end) struct helper helper = {.socket_fd = -1, .stderr_fd = -1};
 	char program[PATH_MAX];
 	const char *argv[] = {PROGRAM, "-u", "--", mountpoint, NULL, NULL};
-	int r = find_program(program, sizeof(program), err);
+	int r = mount_find_fusermount(program, sizeof(program), err);
 
 	if (r)
 		return r;

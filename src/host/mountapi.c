@@ -95,19 +95,19 @@ static int refuse_fuse_device(int code, struct error *err)
 	switch (code) {
 	case ENOENT:
 		return error_set(err, code, EXIT_STATUS_MACHINE,
-			FUSE_DEVICE " does not exist: load the module (modprobe fuse), or give "
+			FUSE_DEVICE " does not exist; load the module (modprobe fuse), or give "
 				    "the container the device (--device " FUSE_DEVICE ")");
 	case ENODEV:
 	case ENXIO:
 		return error_set(err, code, EXIT_STATUS_MACHINE,
-			FUSE_DEVICE " exists but the kernel has no FUSE: load the module "
+			FUSE_DEVICE " exists but the kernel has no FUSE; load the module "
 				    "(modprobe fuse), or use a kernel with CONFIG_FUSE_FS");
 	case EACCES:
 	case EPERM:
 		if (stat(FUSE_DEVICE, &st) < 0)
 			st = (struct stat){.st_mode = 0};
 		return error_set(err, code, EXIT_STATUS_MACHINE,
-			FUSE_DEVICE " may not be opened (mode %04o, owner %u:%u, we are %u:%u): "
+			FUSE_DEVICE " may not be opened (mode %04o, owner %u:%u, we are %u:%u); "
 				    "give everybody access (chmod 0666 " FUSE_DEVICE "), or the "
 				    "container the device (--device " FUSE_DEVICE ")",
 			st.st_mode & 07777, st.st_uid, st.st_gid, geteuid(), getegid());
