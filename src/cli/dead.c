@@ -30,30 +30,26 @@ static bool has_record(int run_fd, const char *id)
 }
 
 /* Uppers without a record, which a reboot took, and that nobody wanted to keep. */
-static int pass_uppers(const struct dead_walk *walk)
+static int pass_uppers(const struct dead_walk *walk, struct error *err)
 {
-	_cleanup_free_ char *run = NULL, *state = NULL;
+	_cleanup_free_ char *run = NULL;
 	_cleanup_close_ int run_fd = -1;
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
-	int fd, r = 0;
+	int r = workspace_base_list(WORKSPACE_STATE, &dir, err);
 
-	if (workspace_base_open(WORKSPACE_STATE, false, &state, &fd, NULL) < 0)
-		return 0;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	if (workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, NULL) < 0)
-		run_fd = -1;
-	while (r == 0 && (entry = readdir(dir))) {
+	if (r == 0 && dir)
+		r = workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = 0;
+	while (r == 0 && dir && (entry = readdir(dir))) {
 		char none[] = "";
 		struct workspace_info info = {
 			.id = entry->d_name, .mountpoint = none, .container = none};
 
 		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
-			!workspace_state_is_kept(fd, entry->d_name))
+			!workspace_state_is_kept(dirfd(dir), entry->d_name))
 			r = walk->each(walk->ctx, &info);
 	}
 	return r;
@@ -66,7 +62,7 @@ int dead_for_each(
 	int r = workspace_for_each(pass_dead, &walk, err);
 
 	if (r == 0)
-		r = pass_uppers(&walk);
+		r = pass_uppers(&walk, err);
 	if (r == -ENOMEM)
 		error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	return r;

@@ -142,3 +142,18 @@ int workspace_base_open(
 	*ret_path = steal_ptr(&path);
 	return 0;
 }
+
+int workspace_base_list(enum workspace_base base, DIR **ret_dir, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd, r = workspace_base_open(base, false, &path, &fd, err);
+
+	*ret_dir = NULL;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	*ret_dir = fdopendir(fd);
+	if (*ret_dir)
+		return 0;
+	close_keep_errno(fd);
+	return error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", path);
+}

@@ -114,24 +114,16 @@ static int clear_one(int base_fd, const char *name, bool dry_run)
 int workspace_discards_clear(bool dry_run, void (*each)(const char *id), struct error *err)
 {
 	char id[WORKSPACE_DISCARD_NAME_MAX];
-	_cleanup_free_ char *base = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
-	int fd, first = 0;
+	int first = workspace_base_list(WORKSPACE_STATE, &dir, err);
 
-	if (workspace_base_open(WORKSPACE_STATE, false, &base, &fd, NULL) < 0)
-		return 0;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	}
-	while ((entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		int r;
 
 		if (!parse_name(entry->d_name, id))
 			continue;
-		r = clear_one(fd, entry->d_name, dry_run);
+		r = clear_one(dirfd(dir), entry->d_name, dry_run);
 		if (r > 0)
 			each(id);
 		else if (r < 0 && first == 0)

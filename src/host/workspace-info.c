@@ -274,23 +274,16 @@ static int visit(int base_fd, const char *id, workspace_fn fn, void *ctx)
 
 int workspace_for_each(workspace_fn fn, void *ctx, struct error *err)
 {
-	_cleanup_free_ char *base = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
-	int fd, r = workspace_base_open(WORKSPACE_RUN, false, &base, &fd, err);
+	int r = workspace_base_list(WORKSPACE_RUN, &dir, err);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "%s", base);
-	}
-	r = 0;
+	if (r < 0 || !dir)
+		return r;
 	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (workspace_id_is_valid(entry->d_name))
-			r = visit(fd, entry->d_name, fn, ctx);
+			r = visit(dirfd(dir), entry->d_name, fn, ctx);
 	if (r == 0 && errno)
-		r = error_set_errno(err, errno, EXIT_STATUS_FAILED, "%s", base);
+		r = error_set_errno(err, errno, EXIT_STATUS_FAILED, "records of workspaces");
 	return r;
 }

@@ -2,6 +2,8 @@
 /* What the files workspace*.c share; see include/git-overlayfs/workspace.h. */
 #pragma once
 
+#include <dirent.h>
+
 #include <git-overlayfs/json.h>
 #include <git-overlayfs/workspace.h>
 
@@ -17,6 +19,9 @@ enum workspace_base { WORKSPACE_RUN, WORKSPACE_STATE };
  */
 int workspace_base_open(
 	enum workspace_base base, bool create, char **ret_path, int *ret_fd, struct error *err);
+
+/* The same as a stream, for the caller to close. Where there is none *ret_dir is NULL. */
+int workspace_base_list(enum workspace_base base, DIR **ret_dir, struct error *err);
 
 /*
  * A lock among the processes of one user, by a file in the run directory, so that only its owner
