@@ -19,7 +19,7 @@
 
 /* A supervisor has up to 7 s until it kills a daemon that does not end. */
 #define GONE_TIMEOUT_MS 15000
-/* It also waits for the disk where the upper is kept. */
+/* And then it waits for the disk where the upper is kept. */
 #define SYNCED_TIMEOUT_MS 600000
 
 enum { KEY_LAZY = 'l', KEY_ABORT = 256 };
@@ -118,14 +118,39 @@ static int unmount(
 	return r == -EBUSY ? busy(mountpoint, err) : r;
 }
 
+/* Unmounted here: as long as it does not end for that, another mount namespace has the mount. */
+static bool is_still_served(const char *id)
+{
+	_cleanup_(workspace_info_release) struct workspace_info now = {0};
+	struct error ignored = {0};
+
+	return workspace_find(id, &now, &ignored) == 0 && now.alive && now.state == WORKSPACE_READY;
+}
+
+static int elsewhere(const struct workspace_info *info, struct error *err)
+{
+	char who[256];
+
+	holders_describe_namespaces(info->connection, who, sizeof(who));
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"workspace %s is unmounted here, but stands in another mount namespace%s%s; it "
+		"ends with that, or with --abort",
+		info->id, *who ? ": " : "", who);
+}
+
 static int wait_gone(
 	const struct workspace_info *info, const struct words *words, struct error *err)
 {
-	int timeout_ms = info->keep && !words->abort ? SYNCED_TIMEOUT_MS : GONE_TIMEOUT_MS;
 	/* Who detaches does not wait for those who still use it. */
-	int r = workspace_wait_gone(info->id, words->lazy ? 500 : timeout_ms);
+	int r = workspace_wait_gone(info->id, words->lazy ? 500 : GONE_TIMEOUT_MS);
 
 	if (r == 0 || words->lazy)
+		return 0;
+	if (r == -ETIMEDOUT && is_still_served(info->id))
+		return elsewhere(info, err);
+	if (r == -ETIMEDOUT && info->keep && !words->abort)
+		r = workspace_wait_gone(info->id, SYNCED_TIMEOUT_MS);
+	if (r == 0)
 		return 0;
 	return error_set_errno(err, -r, EXIT_STATUS_FAILED,
 		"workspace %s is unmounted but does not end (supervisor %d)", info->id,

@@ -9,9 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/mountinfo.h"
 #include "util/cleanup.h"
 
 #define NAMED_MAX 3
+
+/* What of a process is looked for; `pid` as in /proc. */
+typedef bool (*holds_fn)(const char *pid, const void *what);
 
 static bool link_is_within(const char *link, const char *dir)
 {
@@ -25,7 +29,7 @@ static bool link_is_within(const char *link, const char *dir)
 	return !strncmp(target, dir, length) && (!target[length] || target[length] == '/');
 }
 
-static bool process_holds(const char *pid, const char *dir)
+static bool process_is_within(const char *pid, const void *dir)
 {
 	static const char *const links[] = {"cwd", "root", "exe"};
 	_cleanup_closedir_ DIR *fds = NULL;
@@ -47,6 +51,28 @@ static bool process_holds(const char *pid, const char *dir)
 	return false;
 }
 
+static bool namespace_shows(const char *pid, const void *connection)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t capacity = 0;
+	bool found = false;
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
+	file = fopen(path, "re");
+	while (file && !found && getline(&line, &capacity, file) > 0) {
+		_cleanup_(mountinfo_release) struct mountinfo mount = {0};
+
+		line[strcspn(line, "\n")] = '\0';
+		found = mountinfo_parse(line, &mount) == 0 && !strcmp(mount.type, MOUNTINFO_OURS) &&
+			mount.minor == *(const unsigned *)connection;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
 static void read_name(const char *pid, char *ret_name, size_t size)
 {
 	char path[300];
@@ -61,7 +87,7 @@ static void read_name(const char *pid, char *ret_name, size_t size)
 		fclose(file);
 }
 
-void holders_describe(const char *mountpoint, char *ret_text, size_t size)
+static void describe(holds_fn holds, const void *what, char *ret_text, size_t size)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -73,7 +99,7 @@ void holders_describe(const char *mountpoint, char *ret_text, size_t size)
 		char name[32];
 
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
-			!process_holds(entry->d_name, mountpoint) || ++found > NAMED_MAX)
+			!holds(entry->d_name, what) || ++found > NAMED_MAX)
 			continue;
 		read_name(entry->d_name, name, sizeof(name));
 		used += (size_t)snprintf(ret_text + used, size - used, "%s%s (%s)",
@@ -81,4 +107,14 @@ void holders_describe(const char *mountpoint, char *ret_text, size_t size)
 	}
 	if (found > NAMED_MAX && used < size)
 		snprintf(ret_text + used, size - used, " and %u more", found - NAMED_MAX);
+}
+
+void holders_describe(const char *mountpoint, char *ret_text, size_t size)
+{
+	describe(process_is_within, mountpoint, ret_text, size);
+}
+
+void holders_describe_namespaces(unsigned connection, char *ret_text, size_t size)
+{
+	describe(namespace_shows, &connection, ret_text, size);
 }

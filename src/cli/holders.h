@@ -6,3 +6,5 @@
 
 /* "PID (NAME), PID (NAME) and N more", or "" when none was found. */
 void holders_describe(const char *mountpoint, char *ret_text, size_t size);
+/* The same of those whose mount namespace shows that mount of ours, by its minor device number. */
+void holders_describe_namespaces(unsigned connection, char *ret_text, size_t size);
