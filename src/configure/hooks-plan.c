@@ -9,20 +9,34 @@
 #include "toml.h"
 #include "util/cleanup.h"
 
+static int write_one(FILE *out, const char **separator, const char *dir)
+{
+	_cleanup_free_ char *quoted = toml_quote(dir);
+
+	if (!quoted)
+		return -EINVAL;
+	fprintf(out, "%s%s", *separator, quoted);
+	*separator = ", ";
+	return 0;
+}
+
+/*
+ * A file masks those of its name in directories before: what we install masks the vendor's, and
+ * an administrator's masks ours.
+ */
 static int write_list(FILE *out, const struct hooks_dirs *dirs, const char *ours)
 {
-	for (size_t i = 0; i <= dirs->count; i++) {
-		const char *dir = i < dirs->count ? dirs->dirs[i] : ours;
-		_cleanup_free_ char *quoted = NULL;
+	size_t place = dirs->count > 0 && !strcmp(dirs->dirs[0], HOOKS_DIRS_DEFAULT) ? 1 : 0;
+	const char *separator = "";
+	int r = 0;
 
-		if (i == dirs->count && hooks_dirs_has(dirs, ours))
-			continue;
-		quoted = toml_quote(dir);
-		if (!quoted)
-			return -EINVAL;
-		fprintf(out, "%s%s", i ? ", " : "", quoted);
+	for (size_t i = 0; r == 0 && i <= dirs->count; i++) {
+		if (i == place && !hooks_dirs_has(dirs, ours))
+			r = write_one(out, &separator, ours);
+		if (r == 0 && i < dirs->count)
+			r = write_one(out, &separator, dirs->dirs[i]);
 	}
-	return 0;
+	return r;
 }
 
 static char *own_text(

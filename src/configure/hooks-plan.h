@@ -6,8 +6,8 @@
 #include "plan.h"
 
 /*
- * The file `dirs->own`: `table` and a list of all directories that the engine reads, and ours.
- * Nothing is planned where it reads ours as it is, unless `always`.
+ * The file `dirs->own`: `table` and a list of all directories that the engine reads, and ours
+ * before an administrator's. Nothing is planned where it reads ours as it is, unless `always`.
  */
 int hooks_plan(struct configure_plan *plan, const struct hooks_dirs *dirs, const char *table,
 	bool always, struct error *err);

@@ -58,6 +58,14 @@ expect_configuring() {
 	said=$(configured_job)
 	expect_equal "the last line" "${said##*$'\n'}" "probe done"
 	expect_clean "podman run" "$(cat "$podman_dir/tmp/cid")"
+	# An administrator's file of the same name masks ours: this one never matches.
+	python3 -c 'import json, sys
+said = json.load(open(sys.argv[1]))
+said["when"] = {"annotations": {"^never$": "never"}}
+json.dump(said, open(sys.argv[2], "w"))' hooks.d/git-overlayfs.json other-hooks/git-overlayfs.json
+	said=$(configured_job)
+	if [ "${said##*$'\n'}" = "probe done" ]; then fail "the installed file masks an administrator's"; fi
+	rm other-hooks/git-overlayfs.json
 	said=$(as_podman "$program" configure podman)
 	grep -q '^nothing to do' <<<"$said" || fail "configure again says $said"
 	as_podman "$program" configure podman --remove >/dev/null
