@@ -44,6 +44,15 @@ make_rootfs() {
 	done
 }
 
+# copy_program DIR COMMAND: with its libraries
+copy_program() {
+	local file
+	for file in "$(command -v "$2")" $(ldd "$(command -v "$2")" | grep -o '/[^ ]*'); do
+		mkdir -p "$1${file%/*}"
+		cp -L --remove-destination "$file" "$1$file"
+	done
+}
+
 # write_probe FILE OWNER: a script that uses a workspace of that owner (or of $PROBE_OWNER in the
 # container) on /workspace as a job would. It prints "probe done" at its end.
 write_probe() {

@@ -15,7 +15,7 @@ packages_apt() {
 		fish ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps catatonit docker.io 'docker-cli|docker.io' 'docker-buildx|docker.io' containerd \
-		python3-grpcio ;;
+		python3-grpcio distrobox podman-toolbox dbus-daemon ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps stress-ng fio dbench bonnie++ sqlite3 debootstrap \
 		debian-archive-keyring cmake postgresql postgresql-contrib nodejs libcap2-bin ;;
 	bench) echo fuse-overlayfs sqlite3 util-linux make flex bison bc libelf-dev xz-utils xfsprogs linux-source ;;
@@ -33,7 +33,7 @@ packages_dnf() {
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng e2fsprogs rsync strace make flex bison bc \
 		elfutils-libelf-devel xz busybox fuse-overlayfs systemd python3-pyyaml rpm-build zsh fish ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
-		util-linux procps-ng catatonit moby-engine containerd python3-grpcio ;;
+		util-linux procps-ng catatonit moby-engine containerd python3-grpcio distrobox toolbox dbus-daemon ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps-ng stress-ng fio dbench sqlite cmake postgresql-server \
 		postgresql-contrib nodejs libcap ;;
 	bench) echo fuse-overlayfs sqlite util-linux make flex bison bc elfutils-libelf-devel xz xfsprogs ;;
