@@ -12,7 +12,7 @@ packages_apt() {
 	lint) echo clang clang-format clang-tidy shellcheck mandoc ;;
 	cases) echo fuse3 sqlite3 attr acl uidmap util-linux procps e2fsprogs rsync strace make flex bison bc libelf-dev \
 		xz-utils busybox-static fuse-overlayfs linux-source systemd python3-yaml debhelper lintian rpm zsh \
-		fish ;;
+		fish autofs ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps catatonit docker.io 'docker-cli|docker.io' 'docker-buildx|docker.io' containerd \
 		python3-grpcio distrobox podman-toolbox dbus-daemon ;;
@@ -31,7 +31,7 @@ packages_dnf() {
 	valgrind) echo valgrind ;;
 	lint) echo clang clang-tools-extra ShellCheck mandoc ;;
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng e2fsprogs rsync strace make flex bison bc \
-		elfutils-libelf-devel xz busybox fuse-overlayfs systemd python3-pyyaml rpm-build zsh fish ;;
+		elfutils-libelf-devel xz busybox fuse-overlayfs systemd python3-pyyaml rpm-build zsh fish autofs ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
 		util-linux procps-ng catatonit moby-engine containerd python3-grpcio distrobox toolbox dbus-daemon ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps-ng stress-ng fio dbench sqlite cmake postgresql-server \
