@@ -2,6 +2,7 @@
 #include "hook.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,22 +59,39 @@ static void count_stage(const struct json *entries, char **argv, struct counts *
 	}
 }
 
-void entries_judge(const struct container *container, char **argv, struct entries *ret)
+static struct counts count_entries(const struct container *container, char **argv)
 {
 	const struct json *hooks = json_member(container->config.json, "hooks");
-	struct oci_wish *wishes = NULL;
 	struct counts counts = {0};
-	size_t wish_count = 0;
-	/* One that is misspelt is for the entry that takes them to complain of. */
-	bool has_wishes =
-		oci_wishes(&container->state, &container->config, &wishes, &wish_count, NULL) < 0 ||
-		wish_count > 0;
 
-	oci_wishes_free(wishes, wish_count);
 	count_stage(json_member(hooks, "prestart"), argv, &counts);
 	count_stage(json_member(hooks, "createRuntime"), argv, &counts);
+	return counts;
+}
+
+void entries_judge(
+	const struct container *container, char **argv, bool has_wishes, struct entries *ret)
+{
+	struct counts counts = count_entries(container, argv);
+
 	ret->leaves_annotations = counts.without_mount > 0 || counts.is_behind;
 	ret->has_others = counts.with_mount > 1 || (counts.without_mount > 0 && has_wishes);
+}
+
+/*
+ * Which of them is this process nobody can tell where they are alike, and where they differ one
+ * may have the stricter policy.
+ */
+int entries_check_only_one(const struct container *container, char **argv, struct error *err)
+{
+	struct counts counts = count_entries(container, argv);
+
+	if (counts.without_mount <= 1)
+		return 0;
+	return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+		"config.json has " HOOK_NAME " %zu times without --mount, and each would take the "
+		"annotations: leave one hooks.d file of it, with one stage",
+		counts.without_mount);
 }
 
 static size_t put_byte(char *out, size_t room, unsigned char c)

@@ -199,7 +199,11 @@ struct entries {
 	bool leaves_annotations; /* another one takes them */
 	bool has_others; /* which make workspaces: names are by the target, that is one's own */
 };
-void entries_judge(const struct container *container, char **argv, struct entries *ret);
+/* `has_wishes`: whether there are annotations for whoever takes them. */
+void entries_judge(
+	const struct container *container, char **argv, bool has_wishes, struct entries *ret);
+/* For one without --mount, which takes the annotations: -EINVAL where another one would, too. */
+int entries_check_only_one(const struct container *container, char **argv, struct error *err);
 /* The name of the --mount for a target, at most `max` bytes; -1: there is no room for one. */
 int entries_name_target(const char *target, size_t max, char *ret_name, size_t size);
 

@@ -175,16 +175,38 @@ static int run_jobs(struct hook *hook, struct error *err)
 	return r;
 }
 
+static void drop_wishes(struct hook *hook)
+{
+	oci_wishes_free(hook->wishes, hook->wish_count);
+	hook->wishes = NULL;
+	hook->wish_count = 0;
+}
+
+/* Other processes of this hook in the container have their part of the wishes. */
+static int share_wishes(struct hook *hook, char **argv, int r, struct error *err)
+{
+	const struct container *container = &hook->container;
+
+	if (hook->options.mount_count == 0)
+		return r < 0 || hook->wish_count == 0
+			       ? r
+			       : entries_check_only_one(container, argv, err);
+	entries_judge(container, argv, r < 0 || hook->wish_count > 0, &hook->entries);
+	if (!hook->entries.leaves_annotations)
+		return r;
+	/* One that is misspelt is for the entry that takes them to complain of. */
+	drop_wishes(hook);
+	*err = (struct error){0};
+	return 0;
+}
+
 static int collect_wishes(struct hook *hook, char **argv, struct error *err)
 {
 	const struct container *container = &hook->container;
-	int r = 0;
+	int r = oci_wishes(
+		&container->state, &container->config, &hook->wishes, &hook->wish_count, err);
 
-	if (hook->options.mount_count > 0)
-		entries_judge(container, argv, &hook->entries);
-	if (!hook->entries.leaves_annotations)
-		r = oci_wishes(&container->state, &container->config, &hook->wishes,
-			&hook->wish_count, err);
+	r = share_wishes(hook, argv, r, err);
 	return r < 0 ? r : add_trusted_wishes(hook, err);
 }
 
@@ -215,7 +237,7 @@ static int read_state(struct hook *hook, struct error *err)
 
 static void hook_release(struct hook *hook)
 {
-	oci_wishes_free(hook->wishes, hook->wish_count);
+	drop_wishes(hook);
 	policy_free(hook->policy);
 	container_release(&hook->container);
 }

@@ -52,6 +52,7 @@ static void arguments(void **state)
 #define OURS	   "{\"path\":\"/x/git-overlayfs-hook\",\"args\":[\"hook\""
 #define PLAIN	   OURS ",\"createRuntime\"]}"
 #define DEVICE	   OURS ",\"--mount=a\",\"createRuntime\"]}"
+#define STRICT	   OURS ",\"--policy=p\",\"createRuntime\"]}"
 #define OTHER	   OURS ",\"--mount\",\"b\",\"createRuntime\"]}"
 #define FOREIGN	   "{\"path\":\"/x/hook\",\"args\":[\"hook\",\"--mount=c\"]},{\"path\":7},8"
 #define ANNOTATION ",\"annotations\":{\"org.git-overlayfs.mount\":\"x\"}"
@@ -89,12 +90,43 @@ static void entries_of_one_container(void **state)
 			text, sizeof(text), "{\"root\":{\"path\":\"/\"}%s}", rows[i].members);
 
 		assert_int_equal(oci_config_parse(text, (size_t)n, &container.config, NULL), 0);
-		entries_judge(&container, argv, &entries);
+		entries_judge(&container, argv, strstr(rows[i].members, "annotations"), &entries);
 		oci_config_release(&container.config);
 		if (entries.leaves_annotations != rows[i].leaves_annotations ||
 			entries.has_others != rows[i].has_others)
 			fail_msg("%s: leaves %d, others %d", rows[i].members,
 				entries.leaves_annotations, entries.has_others);
+	}
+}
+
+/* What one without --mount does beside these. */
+static void one_takes_the_annotations(void **state)
+{
+	static const struct {
+		const char *hooks;
+		bool is_refused;
+	} rows[] = {
+		{"\"createRuntime\":[" PLAIN "]", false},
+		{"\"createRuntime\":[" PLAIN "],\"poststop\":[" PLAIN "]", false},
+		{"\"createRuntime\":[" PLAIN "," DEVICE "," FOREIGN "]", false},
+		{"\"createRuntime\":[" PLAIN "," FOREIGN "," PLAIN "]", true},
+		{"\"createRuntime\":[" PLAIN "," STRICT "]", true},
+		{"\"prestart\":[" PLAIN "],\"createRuntime\":[" PLAIN "]", true},
+	};
+	char *argv[] = {(char *)"hook", (char *)"createRuntime", NULL};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct container container = {0};
+		struct error err = {0};
+		char text[2000];
+		int n = snprintf(text, sizeof(text), "{\"root\":{\"path\":\"/\"},\"hooks\":{%s}}",
+			rows[i].hooks);
+
+		assert_int_equal(oci_config_parse(text, (size_t)n, &container.config, NULL), 0);
+		if (entries_check_only_one(&container, argv, &err) !=
+			(rows[i].is_refused ? -EINVAL : 0))
+			fail_msg("%s: '%s'", rows[i].hooks, err.text);
+		oci_config_release(&container.config);
 	}
 }
 
@@ -366,6 +398,7 @@ int main(void)
 		cmocka_unit_test(arguments),
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(entries_of_one_container),
+		cmocka_unit_test(one_takes_the_annotations),
 		cmocka_unit_test(names_of_targets),
 		cmocka_unit_test(options_round_trip),
 		cmocka_unit_test(made_directories_go_again),
