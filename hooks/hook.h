@@ -166,6 +166,8 @@ void target_remove_made(int root_fd, const char *target, size_t existing);
  */
 int target_examine(int root_fd, int target_fd, struct volumes *volumes, char **ret_resolved,
 	struct error *err);
+/* Whether a volume of the engine's is mounted on the very target. */
+bool target_is_mountpoint(int target_fd);
 /* 1: the target holds something besides volumes, the name of which is returned; 0, -errno. */
 int target_find_content(int target_fd, const struct volumes *volumes, char *ret_name, size_t size);
 

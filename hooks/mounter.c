@@ -47,16 +47,20 @@ static int enter_and_open_fuse(struct mounting *m, struct error *err)
 	return r ? r : namespace_enter(m->mntns_fd, CLONE_NEWNS, err);
 }
 
-/* The files of the image are there, and are not seen: the user may have meant otherwise. */
+/* What is there and is not seen: the user may have meant otherwise, with an empty volume, too. */
 static void remark_content(struct mounting *m)
 {
 	char name[NAME_MAX + 1];
 
-	if (target_find_content(m->target_fd, &m->volumes, name, sizeof(name)) <= 0)
-		return;
-	error_set(&m->remark, 0, EXIT_STATUS_OK,
-		"target '%s' is not empty: the workspace hides '%s' and what else is there",
-		m->request->target, name);
+	if (target_is_mountpoint(m->target_fd))
+		error_set(&m->remark, 0, EXIT_STATUS_OK,
+			"target '%s' is where a volume is mounted: the workspace hides the volume, "
+			"and nothing that is written there reaches it",
+			m->request->target);
+	else if (target_find_content(m->target_fd, &m->volumes, name, sizeof(name)) > 0)
+		error_set(&m->remark, 0, EXIT_STATUS_OK,
+			"target '%s' is not empty: the workspace hides '%s' and what else is there",
+			m->request->target, name);
 }
 
 static int examine_target(struct mounting *m, struct error *err)

@@ -211,6 +211,15 @@ int target_examine(
 	return *ret_resolved ? 0 : error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 }
 
+bool target_is_mountpoint(int target_fd)
+{
+	struct statx st;
+
+	return statx(target_fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		       STATX_TYPE, &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 int target_find_content(int target_fd, const struct volumes *volumes, char *ret_name, size_t size)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
