@@ -92,6 +92,19 @@ static int name_wish(const struct oci_wish *wish, struct error *err)
 		err, "annotation " OCI_ANNOTATION "%s%s", wish->name[0] ? "." : "", wish->name);
 }
 
+/* The second one would wait for the first to end. */
+static int check_ids(const struct hook *hook, struct error *err)
+{
+	for (size_t i = 0; i < hook->job_count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(hook->jobs[i].id, hook->jobs[k].id) == 0)
+				return error_set(err, EINVAL, EXIT_STATUS_USAGE,
+					"two workspaces of the container are called '%s'; leave "
+					"id= out, or choose another",
+					hook->jobs[i].id);
+	return 0;
+}
+
 /* Everything is judged before anything is made; outer targets are mounted first. */
 static int prepare_jobs(struct hook *hook, const struct job_context *context, struct error *err)
 {
@@ -109,7 +122,7 @@ static int prepare_jobs(struct hook *hook, const struct job_context *context, st
 		if (job_compare(&hook->jobs[i - 1], &hook->jobs[i]) == 0)
 			return error_set(err, EINVAL, EXIT_STATUS_USAGE,
 				"two workspaces have the target '%s'", hook->jobs[i].config.target);
-	return 0;
+	return check_ids(hook, err);
 }
 
 static struct report report_of(const struct hook *hook)

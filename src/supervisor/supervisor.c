@@ -251,9 +251,10 @@ static void on_init_end(struct supervisor *s)
 	if (s->phase == PHASE_STARTING) {
 		note_reason(s, reason);
 		give_up(s);
-	} else {
+	} else if (!s->request->is_shared) {
 		begin_end(s, GRACE_MS, reason);
 	}
+	/* One that is shared ends as its last mount does, with the last container. */
 }
 
 /* Without it the daemon goes on, and serves all data itself. */

@@ -3,9 +3,11 @@
 """Writes the config.json of an OCI bundle whose root file system is ROOTFS.
 
 usage: bundle.py DIR ROOTFS [--userns FIRST] [--readonly] [--user UID:GID]
-	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]... -- COMMAND...
+	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]...
+	[--join PID | --join-all-but-user PID] -- COMMAND...
 
-A mount is a bind of SOURCE, or where that is the word tmpfs, one of those.
+A mount is a bind of SOURCE, or where that is the word tmpfs, one of those. --join: the namespaces that the containers of a
+pod share are those of that process; --userns then tells its map.
 """
 import argparse
 import json
@@ -16,6 +18,8 @@ CAPABILITIES = [
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID",
 	"CAP_SETFCAP", "CAP_SETPCAP",
 ]
+
+POD_NAMESPACES = {"ipc": "ipc", "uts": "uts", "network": "net", "user": "user"}
 
 
 def arguments():
@@ -33,6 +37,8 @@ def arguments():
 	parser.add_argument("--hook", action="append", default=[])
 	parser.add_argument("--mount", action="append", default=[])
 	parser.add_argument("--propagation")
+	parser.add_argument("--join", type=int)
+	parser.add_argument("--join-all-but-user", type=int)
 	args = parser.parse_args(argv)
 	args.command = command or ["/bin/true"]
 	return args
@@ -69,6 +75,10 @@ def linux(args):
 	if args.propagation:
 		config["rootfsPropagation"] = args.propagation
 	config["namespaces"] = [{"type": kind} for kind in kinds]
+	for namespace in config["namespaces"]:
+		pid = args.join or args.join_all_but_user
+		if pid and namespace["type"] in POD_NAMESPACES and (args.join or namespace["type"] != "user"):
+			namespace["path"] = f"/proc/{pid}/ns/{POD_NAMESPACES[namespace['type']]}"
 	return config
 
 
