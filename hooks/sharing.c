@@ -27,7 +27,7 @@ static int request_of(
 	return workspace_request_new(&job->config, job->places.sources, "", ret_request, err);
 }
 
-static void freerequest(struct workspace_request **request)
+static void release_request(struct workspace_request **request)
 {
 	workspace_request_free(*request);
 }
@@ -35,7 +35,7 @@ static void freerequest(struct workspace_request **request)
 static int compare(const struct job *job, const struct workspace_sharing *sharing,
 	const char *container_id, struct error *err)
 {
-	_cleanup_(freerequest) struct workspace_request *asked = NULL;
+	_cleanup_(release_request) struct workspace_request *asked = NULL;
 	char difference[600];
 	int r = request_of(job, &asked, err);
 
