@@ -82,15 +82,26 @@ int call_openat(int dir_fd, const char *name, int flags, mode_t mode)
 int call_reopen(int fd, int flags)
 {
 	char path[PROC_PATH_MAX];
+	int opened;
 
 	proc_path(path, fd);
 	flags = (flags & ~O_NOFOLLOW) | O_CLOEXEC;
-	return (int)traced("open", fd, path, openat_quietly(AT_FDCWD, path, flags, 0));
+	opened = (int)traced("open", fd, path, openat_quietly(AT_FDCWD, path, flags, 0));
+	if (opened < 0 && fdcache_make_room(-opened))
+		opened = (int)traced("open", fd, path, openat_quietly(AT_FDCWD, path, flags, 0));
+	return opened;
+}
+
+int call_try_dup(int fd)
+{
+	return (int)traced("dup", fd, "", fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 int call_dup(int fd)
 {
-	return (int)traced("dup", fd, "", fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	int copy = call_try_dup(fd);
+
+	return copy < 0 && fdcache_make_room(-copy) ? call_try_dup(fd) : copy;
 }
 
 int call_getfl(int fd)

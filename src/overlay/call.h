@@ -22,6 +22,8 @@ int call_openat(int dir_fd, const char *name, int flags, mode_t mode);
 /* Opens what an O_PATH descriptor stands for. */
 int call_reopen(int fd, int flags);
 int call_dup(int fd);
+/* Closes no cached directory to make room: for who holds a lock. */
+int call_try_dup(int fd);
 /* Whether O_DIRECT is possible on an open file. */
 bool call_has_direct(int fd);
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st);

@@ -12,6 +12,7 @@
 #include "overlay/lift.h"
 #include "overlay/quota.h"
 #include "util/cleanup.h"
+#include "util/fdcache.h"
 
 #define OPEN_DIR (O_PATH | O_DIRECTORY | O_NOFOLLOW)
 
@@ -242,7 +243,7 @@ static int open_dir_object(struct overlay *ov, struct node *node, int flags)
  * A descriptor of its own of an object without a name, -ENOENT where it has one: a link may
  * give it one, and close the node's, at any time.
  */
-static int dup_orphan(struct overlay *ov, struct node *node)
+static int try_dup_orphan(struct overlay *ov, struct node *node)
 {
 	int orphan_fd, fd = -ENOENT;
 
@@ -251,9 +252,16 @@ static int dup_orphan(struct overlay *ov, struct node *node)
 	mutex_lock(&ov->table);
 	orphan_fd = node_orphan_fd(node);
 	if (orphan_fd >= 0)
-		fd = call_dup(orphan_fd);
+		fd = call_try_dup(orphan_fd);
 	mutex_unlock(&ov->table);
 	return fd;
+}
+
+static int dup_orphan(struct overlay *ov, struct node *node)
+{
+	int fd = try_dup_orphan(ov, node);
+
+	return fd < 0 && fdcache_make_room(-fd) ? try_dup_orphan(ov, node) : fd;
 }
 
 static int open_orphan(struct overlay *ov, struct node *node, int flags)

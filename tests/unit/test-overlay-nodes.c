@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void ids_are_small_and_reused(void **state)
@@ -105,6 +106,65 @@ static void a_count_past_its_end_stays(void **state)
 	assert_false(overlay_forget(fx.ov, 2, many - 1));
 	assert_false(overlay_forget(fx.ov, 2, 1));
 	assert_int_equal(overlay_getattr(fx.ov, 2, NULL, &st), 0);
+	fixture_end(&fx);
+}
+
+/* Until there is none. */
+static size_t take_descriptors(int fds[], size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && (fds[n] = dup(0)) >= 0)
+		n++;
+	assert_int_equal(errno, EMFILE);
+	return n;
+}
+
+/* Where descriptors run out, directories that are open for speed alone make room. */
+static void an_orphan_beside_cached_directories(void **state)
+{
+	static const char *const names[] = {"d", "e", "g"};
+	struct rlimit limit, low = {.rlim_cur = 64};
+	struct stat st = {.st_mode = 0600};
+	struct overlay_entry entry, dirs[3];
+	struct overlay_file *file;
+	struct fixture fx;
+	size_t taken;
+	int fds[64];
+
+	fixture_init(&fx, 1);
+	fixture_mount(&fx);
+	assert_int_equal(fx_create(&fx, "f", 0644, "text"), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fx_mkdir(&fx, names[i], 0755), 0);
+		assert_int_equal(fx_walk(&fx, names[i], &dirs[i]), 0);
+	}
+	assert_int_equal(fx_walk(&fx, "f", &entry), 0);
+	assert_int_equal(fx_unlink(&fx, "f"), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low.rlim_max = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (int i = 0; i < 3; i++) {
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(
+				overlay_getattr(fx.ov, dirs[k].node, NULL, &dirs[k].st), 0);
+		taken = take_descriptors(fds, 64);
+		if (i == 0)
+			assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &st), 0);
+		else if (i == 1)
+			assert_int_equal(overlay_setattr(fx.ov, entry.node, NULL, &st,
+						 OVERLAY_SET_MODE, &st),
+				0);
+		else
+			assert_int_equal(overlay_open(fx.ov, entry.node, O_RDONLY, &file), 0);
+		while (taken > 0)
+			close(fds[--taken]);
+	}
+	overlay_release(fx.ov, file);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	overlay_forget(fx.ov, entry.node, 1);
+	for (int i = 0; i < 3; i++)
+		overlay_forget(fx.ov, dirs[i].node, 1);
 	fixture_end(&fx);
 }
 
@@ -315,6 +375,7 @@ int main(void)
 		cmocka_unit_test(forgotten_nodes_take_nothing),
 		cmocka_unit_test(a_count_past_its_end_stays),
 		cmocka_unit_test(orphans),
+		cmocka_unit_test(an_orphan_beside_cached_directories),
 		cmocka_unit_test(the_table_can_be_rebuilt),
 		cmocka_unit_test(many_threads),
 	};
