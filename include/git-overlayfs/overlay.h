@@ -73,6 +73,12 @@ struct overlay_config {
 	enum overlay_redirect redirect_dir;
 	bool no_acls; /* do not show POSIX ACLs */
 	/*
+	 * Who opens files for a while, as requests need them, must not be refused. An object in use
+	 * keeps its last name (-ENFILE) where without it, it would hold one of the last so many
+	 * descriptors. 0: it is who opens one file more that is refused.
+	 */
+	size_t spare_files;
+	/*
 	 * The upper was made for this overlay: its root takes owner, mode and times of the
 	 * topmost layer's, once. An upper that somebody gave keeps its own.
 	 */

@@ -44,6 +44,9 @@ enum session_plain {
 
 #define SESSION_REQUESTS 64
 
+/* So many files are kept open where the kernel opens them by itself. */
+#define SESSION_FILES_KEPT 64
+
 /*
  * What a session counts, from 0 on. It may lie in memory that others read: plain numbers, that a
  * daemon in foreign hands may set to anything.

@@ -5,13 +5,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <git-overlayfs/session.h>
+
 #include "util/lock.h"
 
 /*
  * So few that to look through them costs less than to open one: whoever reads or writes one more
  * at the same time pays for an open. A file of git may hold its content in memory meanwhile.
  */
-#define PLACES 64
+#define PLACES SESSION_FILES_KEPT
 
 struct file_place {
 	uint64_t node; /* 0: the place is free */
@@ -129,7 +131,7 @@ static void close_file(struct node_files *files, struct overlay_file *file)
 /* --- use --- */
 
 /* What may only be appended to can be opened for that alone. */
-static int open_node(
+static int try_open(
 	struct node_files *files, uint64_t node, bool writes, struct overlay_file **ret_file)
 {
 	int r = overlay_open(files->ov, node, writes ? O_RDWR : O_RDONLY, ret_file);
@@ -137,6 +139,17 @@ static int open_node(
 	if (r == -EPERM && writes)
 		r = overlay_open(files->ov, node, O_RDWR | O_APPEND, ret_file);
 	return r;
+}
+
+/* What is kept for others makes room: whoever has a file open must be able to read it. */
+static int open_node(
+	struct node_files *files, uint64_t node, bool writes, struct overlay_file **ret_file)
+{
+	int r = try_open(files, node, writes, ret_file);
+
+	if (!node_files_make_room(files, r))
+		return r;
+	return try_open(files, node, writes, ret_file);
 }
 
 int node_files_take(
@@ -209,4 +222,12 @@ void node_files_drop(struct node_files *files, uint64_t node)
 	mutex_unlock(&files->lock);
 	for (size_t i = 0; i < count; i++)
 		close_file(files, unused[i]);
+}
+
+bool node_files_make_room(struct node_files *files, int error)
+{
+	if (!files || (error != -ENFILE && error != -EMFILE))
+		return false;
+	node_files_drop(files, 0);
+	return true;
 }

@@ -35,3 +35,5 @@ void node_files_give_back(struct node_files *files, struct node_file *file);
 void node_files_add(struct node_files *files, uint64_t node, struct overlay_file *file);
 /* Closes what nobody uses of the node (0: of all), and what is in use when it is given back. */
 void node_files_drop(struct node_files *files, uint64_t node);
+/* True: the error was for want of descriptors, and now there may be some. NULL is fine. */
+bool node_files_make_room(struct node_files *files, int error);

@@ -116,12 +116,20 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	reply_result(req, overlay_unlink(request_overlay(req), parent, name));
+	int r = overlay_unlink(request_overlay(req), parent, name);
+
+	if (node_files_make_room(request_session(req)->files, r))
+		r = overlay_unlink(request_overlay(req), parent, name);
+	reply_result(req, r);
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	reply_result(req, overlay_rmdir(request_overlay(req), parent, name));
+	int r = overlay_rmdir(request_overlay(req), parent, name);
+
+	if (node_files_make_room(request_session(req)->files, r))
+		r = overlay_rmdir(request_overlay(req), parent, name);
+	reply_result(req, r);
 }
 
 /*
@@ -144,9 +152,11 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	const char *new_name, unsigned flags)
 {
 	struct overlay_caller caller = request_caller(req);
-	int r = overlay_rename(
-		request_overlay(req), &caller, parent, name, new_parent, new_name, flags);
+	struct overlay *ov = request_overlay(req);
+	int r = overlay_rename(ov, &caller, parent, name, new_parent, new_name, flags);
 
+	if (node_files_make_room(request_session(req)->files, r))
+		r = overlay_rename(ov, &caller, parent, name, new_parent, new_name, flags);
 	if (r == 0 && parent != new_parent) {
 		drop_listing(req, new_parent, new_name);
 		if (flags & RENAME_EXCHANGE)

@@ -182,6 +182,8 @@ static void op_create(
 	struct overlay_file *file;
 	int r = make(req, parent, name, mode, fi->flags, &entry, &file);
 
+	if (node_files_make_room(request_session(req)->files, r))
+		r = make(req, parent, name, mode, fi->flags, &entry, &file);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -237,9 +237,12 @@ static int publish_name(struct copyup *up, struct node *dir, int dir_fd, const c
 /* An object that was unlinked while in use lives on without a name. */
 static int publish_orphan(struct copyup *up)
 {
-	_cleanup_close_ int fd = call_dup(up->staged.fd);
-	int r;
+	_cleanup_close_ int fd = -1;
+	int r = upper_check_nameless(up->ov);
 
+	if (r < 0)
+		return r;
+	fd = call_dup(up->staged.fd);
 	if (fd < 0)
 		return fd;
 	r = call_unlinkat(

@@ -287,8 +287,10 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 
 static int make_unnamed_counted(struct creation *c, struct node **ret_node)
 {
-	int r = quota_take(c->ov->quota, 0, 1);
+	int r = upper_check_nameless(c->ov);
 
+	if (r == 0)
+		r = quota_take(c->ov->quota, 0, 1);
 	if (r < 0)
 		return r;
 	r = make_unnamed(c);

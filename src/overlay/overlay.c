@@ -230,6 +230,14 @@ static size_t choose_open_max(void)
 	return all - (all / 8 < 1024 ? all / 8 : 1024);
 }
 
+/* Half of them at least may be without a name. */
+static size_t choose_nameless_max(const struct overlay *ov, size_t spare)
+{
+	if (!spare)
+		return SIZE_MAX;
+	return ov->open_max - (spare < ov->open_max / 2 ? spare : ov->open_max / 2);
+}
+
 int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err)
 {
 	struct overlay *ov = calloc(1, sizeof(*ov));
@@ -259,6 +267,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->work_uid = ov->work_gid = (uint32_t)-1;
 	ov->fds = fdcache_shared();
 	ov->open_max = choose_open_max();
+	ov->nameless_max = choose_nameless_max(ov, config->spare_files);
 	mutex_init(&ov->rename_lock);
 	r = ov->layers ? set_up(ov, config, err)
 		       : error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "overlay");

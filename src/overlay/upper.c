@@ -339,10 +339,15 @@ int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
 	return r;
 }
 
+int upper_check_nameless(const struct overlay *ov)
+{
+	return atomic_load(&ov->open_count) < ov->nameless_max ? 0 : -ENFILE;
+}
+
 int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
 	const char *name, int *ret_fd)
 {
-	int fd;
+	int fd, r;
 
 	*ret_fd = -1;
 	if (!node_is_upper(node) || node_orphan_fd(node) >= 0)
@@ -350,6 +355,9 @@ int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_ho
 	/* A descriptor for each of many links would use them all up. */
 	if (node_has_other_name(ov, node, hold->dir, name))
 		return 0;
+	r = upper_check_nameless(ov);
+	if (r < 0)
+		return r;
 	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd;

@@ -65,6 +65,8 @@ int work_remove(struct overlay *ov, const char *name);
  * -1 where none is needed; when the name has gone, and before the lock is released, the node
  * takes it over.
  */
+/* -ENFILE: too many objects have none as it is. */
+int upper_check_nameless(const struct overlay *ov);
 int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
 	const char *name, int *ret_fd);
 void upper_keep_orphan(struct overlay *ov, struct node *node, int fd);

@@ -11,6 +11,7 @@
 #include <git-overlayfs/git-layer.h>
 #include <git-overlayfs/layer.h>
 #include <git-overlayfs/sandbox.h>
+#include <git-overlayfs/session.h>
 
 #include "util/cleanup.h"
 
@@ -258,6 +259,7 @@ int daemon_open(struct daemon *daemon, const struct places *places, struct error
 		.redirect_dir = redirect_dir(config),
 		.no_acls = config->no_acls,
 		.adopts_root = !config->upper,
+		.spare_files = config->kernel_opens ? SESSION_FILES_KEPT : 0,
 	};
 	_cleanup_free_ struct layer **layers = calloc(places->count, sizeof(struct layer *));
 	int r = layer_register_builtin(err);

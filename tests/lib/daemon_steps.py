@@ -177,7 +177,7 @@ class Mount:
 	def __init__(self, lower, identity):
 		self.lower, self.identity = lower, identity
 
-	def start(self, descriptors=None):
+	def start(self, descriptors=None, options=""):
 		def limit():
 			if descriptors:
 				resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
@@ -186,7 +186,7 @@ class Mount:
 			os.makedirs(name, exist_ok=True)
 		here = os.getcwd()
 		subprocess.run(["git-overlayfs", "mount", "-o", f"layer=dir:{here}/{self.lower},upperdir={here}/upper,"
-			f"workdir={here}/work,id={self.identity}", "none", "ws"], check=True, preexec_fn=limit)
+			f"workdir={here}/work,id={self.identity}{options}", "none", "ws"], check=True, preexec_fn=limit)
 
 	def daemon(self):
 		text = subprocess.run(["git-overlayfs", "list", "--json"], check=True, stdout=subprocess.PIPE).stdout

@@ -64,6 +64,7 @@ int fixture_try_mount(struct fixture *fx, struct error *err)
 		.adopts_root = fx->adopts_root,
 		.static_nlink = fx->static_nlink,
 		.no_acls = fx->no_acls,
+		.spare_files = fx->spare_files,
 	};
 
 	for (size_t i = 0; i < fx->tree_count; i++) {

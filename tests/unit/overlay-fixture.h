@@ -25,6 +25,7 @@ struct fixture {
 	struct idmap ids;
 	enum overlay_redirect redirect_dir;
 	bool read_only, aufs_whiteouts, trusted_xattrs, adopts_root, static_nlink, no_acls;
+	size_t spare_files;
 	uint64_t max_bytes, max_inodes; /* of the upper */
 	char dir[64];			/* holds upper/ and work/ */
 	int upper_fd, work_fd;

@@ -6,11 +6,16 @@
 #include <linux/fs.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#include <git-overlayfs/session.h>
 
 #include "fuse/node-files.h"
 
 /* More than are kept open. */
 #define MANY 100
+/* Descriptors, less than would do for them all. */
+#define FEW 128
 
 struct opened {
 	struct fixture fx;
@@ -24,6 +29,7 @@ static int setup(void **state)
 	char name[16];
 
 	fixture_init(&o.fx, 1);
+	o.fx.spare_files = SESSION_FILES_KEPT;
 	fixture_file(&o.fx, 0, "f", 0644, "from below");
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "many%d", i);
@@ -35,6 +41,16 @@ static int setup(void **state)
 	assert_int_equal(fx_walk(&o.fx, "f", &o.f), 0);
 	*state = &o;
 	return 0;
+}
+
+static int setup_few(void **state)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = FEW;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return setup(state);
 }
 
 static int teardown(void **state)
@@ -156,6 +172,46 @@ static void more_than_are_kept(void **state)
 	}
 }
 
+static int unlink_with_room(struct opened *o, const char *name)
+{
+	int r = fx_unlink(&o->fx, name);
+
+	return node_files_make_room(o->files, r) ? fx_unlink(&o->fx, name) : r;
+}
+
+/* With so many the next one keeps its name, and whatever is open is read and written. */
+static void as_many_without_a_name_as_leave_room(void **state)
+{
+	struct opened *o = *state;
+	struct overlay_entry entries[MANY];
+	char name[16];
+	int gone = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		assert_int_equal(fx_walk(&o->fx, name, &entries[i]), 0);
+		assert_int_equal(write_node(o, entries[i].node, "M", 0), 0);
+	}
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		if (unlink_with_room(o, name) == 0)
+			gone++;
+		else
+			assert_int_equal(fx_unlink(&o->fx, name), -ENFILE);
+	}
+	assert_int_equal(gone, (FEW - FEW / 8) / 2);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "Many%d", i);
+		assert_node(o, entries[i].node, name);
+		assert_int_equal(write_node(o, entries[i].node, "m", 0), 0);
+	}
+	for (int i = 0; i < MANY; i++) {
+		node_files_drop(o->files, entries[i].node);
+		fx_forget(&o->fx, entries[i].node);
+	}
+	assert_int_equal(fx_unlink(&o->fx, "many99"), 0);
+}
+
 static void one_in_use_is_dropped_when_it_is_given_back(void **state)
 {
 	struct opened *o = *state;
@@ -267,6 +323,9 @@ int main(void)
 		TEST(what_is_protected_is_not_written),
 		TEST(one_that_is_gone_is_an_error),
 		TEST(threads_at_once),
+		/* The last one: the descriptors stay few. */
+		cmocka_unit_test_setup_teardown(
+			as_many_without_a_name_as_leave_room, setup_few, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
