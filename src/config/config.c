@@ -30,6 +30,8 @@ void config_init(struct workspace_config *config)
 	idmap_init(&config->ids);
 	config->mtime_is_commit = true;
 	config->passthrough = PASSTHROUGH_DEFAULT;
+	config->writeback = WRITEBACK_DEFAULT;
+	config->kernel_opens = KERNEL_OPENS_DEFAULT;
 	config->suid = config->dev = config->exec = -1;
 }
 

@@ -67,16 +67,16 @@ POSIX_AREA(posix_acls, "acls", acl_checks);
 
 static const struct posix_check flag_checks[] = {
 	{"an immutable file", NULL,
-		"flags f i; open f w = EPERM; open f rw = EPERM; open f w,append = EPERM; open f r,trunc = EPERM; open"
+		"flags f i; open f w = EPERM^0; open f rw = EPERM^0; open f w,append = EPERM^0; open f r,trunc = EPERM; open"
 		" f r; unlink f = EPERM; rename f n = EPERM; rename x f = EPERM; link f n = EPERM; chmod f 0600 = "
 		"EPERM; chown f bob - = EPERM; truncate f 0 = EPERM; utimens f 1 2 = EPERM; setxattr f user.a v = "
-		"EPERM; text f; mode f = 0644; as alice; open f w = EPERM; unlink f = EPERM; as carol; open f w = EPERM~EACCES; as "
+		"EPERM; text f; mode f = 0644; as alice; open f w = EPERM^0; unlink f = EPERM; as carol; open f w = EPERM~EACCES; as "
 		"root; flags f -; put f NEW; text f; unlink f"},
 	{"an append-only file", NULL,
-		"flags f a; open f w = EPERM; open f rw = EPERM; open f w,append,trunc = EPERM; fd 1 f w,append; write "
+		"flags f a; open f w = EPERM^0; open f rw = EPERM^0; open f w,append,trunc = EPERM; fd 1 f w,append; write "
 		"1 more; text f; size f = 23; ftruncate 1 0 = EPERM; truncate f 0 = EPERM; unlink f = EPERM; rename f "
 		"n = EPERM; link f n = EPERM; chmod f 0600 = EPERM; utimens f 1 2 = EPERM; fallocate 1 punch 0 4 = "
-		"EPERM; as alice; open f w,append; open f w = EPERM; as root; flags f -; put f NEW; unlink f"},
+		"EPERM; as alice; open f w,append; open f w = EPERM^0; as root; flags f -; put f NEW; unlink f"},
 	{"an immutable directory", NULL,
 		"flags d i; create d/n 0644 = EPERM; mkdir d/n 0755 = EPERM; symlink a d/n = EPERM; mknod d/n fifo 0644"
 		" = EPERM; link f d/n = EPERM; unlink d/in = EPERM; rmdir d/sub = EPERM; rename d/in d/out = EPERM;"

@@ -11,7 +11,8 @@
  * RESULT is 0, a number, a text or the name of an errno; without one a call is expected to give 0,
  * and a question (mode, owner, moved...), or a statement that begins with `?`, may give anything,
  * as long as both sides give the same. R~M is what the kernel's part of FUSE cannot do: a native
- * file system gives R, a mount may give M (passthrough or not makes a difference). In a loop `$`
+ * file system gives R, a mount may give M (passthrough or not makes a difference); of R^M it may
+ * where the kernel opens files by itself (TEST_MODE=opens). In a loop `$`
  * stands for the element, and the result may be a list, R1|R2|R3. Arguments: `\xHH` is a byte, `\s`
  * a space, `@N` a name of N bytes, `@pN:NAME` a path of N bytes that leads to NAME, `#N` the
  * descriptor N of the script.
