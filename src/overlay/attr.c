@@ -354,6 +354,9 @@ int overlay_setattr(struct overlay *ov, uint64_t id, struct overlay_file *file,
 	if (!c.node)
 		return -ESTALE;
 	r = check_change(&c);
+	/* First: a write back may be under way, and sets what it knows last. */
+	if (r == 0 && set & OVERLAY_KEPT_TIMES && set & OVERLAY_SET_MTIME)
+		overlay_file_keep_mtime(ov, c.node, &st->st_mtim);
 	if ((r == 0 || r == -EPERM) && is_known(&c, ret_st))
 		r = 0;
 	else if (r == 0)

@@ -82,6 +82,66 @@ int overlay_kill_announced(struct overlay_file *file, uint32_t uid)
 	return file->fd < 0 ? 0 : privileges_kill_announced(file->node, file->fd, uid);
 }
 
+/* --- what was collected --- */
+
+void overlay_file_keep_mtime(struct overlay *ov, struct node *node, const struct timespec *mtime)
+{
+	struct node_use *use = S_ISREG(node->type) ? node_use(node) : NULL;
+
+	if (!use)
+		return;
+	mutex_lock(&ov->table);
+	use->has_kept_mtime = mtime && mtime->tv_nsec != UTIME_NOW;
+	if (use->has_kept_mtime)
+		use->kept_mtime = *mtime;
+	mutex_unlock(&ov->table);
+}
+
+static bool kept_mtime(struct overlay *ov, struct node *node, struct timespec *ret_mtime)
+{
+	struct node_use *use = node_use(node);
+	bool has;
+
+	mutex_lock(&ov->table);
+	has = use->has_kept_mtime;
+	*ret_mtime = use->kept_mtime;
+	mutex_unlock(&ov->table);
+	return has;
+}
+
+/* That of the upper, before the first write moves it, is what it was told. */
+static int find_kept_mtime(struct overlay *ov, struct overlay_file *file)
+{
+	struct timespec mtime;
+	struct stat st;
+	int r;
+
+	if (kept_mtime(ov, file->node, &mtime))
+		return 0;
+	r = call_fstat(file->fd, &st);
+	if (r == 0)
+		overlay_file_keep_mtime(ov, file->node, &st.st_mtim);
+	return r;
+}
+
+/*
+ * Who collected it has moved mtime when it was written, and says so, before or after. Not always:
+ * not where the time was the same by its clock.
+ */
+static void restore_mtime(struct overlay *ov, struct overlay_file *file)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}}, now;
+
+	if (!kept_mtime(ov, file->node, &now))
+		return;
+	do {
+		times[1] = now;
+		(void)call_utimens(file->fd, times);
+		/* It may have been told meanwhile, and lost by this one. */
+	} while (kept_mtime(ov, file->node, &now) &&
+		 (now.tv_sec != times[1].tv_sec || now.tv_nsec != times[1].tv_nsec));
+}
+
 ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const void *buf,
 	size_t size, off_t offset, bool is_collected)
 {
@@ -91,7 +151,7 @@ ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const 
 
 	if (overlay_file_write_fd(file) < 0)
 		return -EBADF;
-	r = is_collected ? 0 : protect_check(ov, file->node, PROTECT_ALL);
+	r = is_collected ? find_kept_mtime(ov, file) : protect_check(ov, file->node, PROTECT_ALL);
 	if (r < 0)
 		return r;
 	if (!privileges_are_none(file->node))
@@ -101,6 +161,8 @@ ssize_t overlay_write_back(struct overlay *ov, struct overlay_file *file, const 
 	n = write_counted(ov, file, buf, size, offset);
 	if (n == -ENOSPC || n == -EDQUOT)
 		atomic_store(&node_use(file->node)->write_error, (int)n);
+	if (is_collected)
+		restore_mtime(ov, file);
 	r = n < 0 ? 0 : privileges_restore(file->fd, &before);
 	return r < 0 ? r : n;
 }

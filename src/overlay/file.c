@@ -233,8 +233,10 @@ void overlay_release(struct overlay *ov, struct overlay_file *file)
 	struct node_use *use = node_use(file->node);
 
 	/* Who closes a file is told what could not be written. */
-	if (overlay_file_is_writer(file) && atomic_fetch_sub(&use->write_opens, 1) == 1)
+	if (overlay_file_is_writer(file) && atomic_fetch_sub(&use->write_opens, 1) == 1) {
 		atomic_store(&use->write_error, 0);
+		overlay_file_keep_mtime(ov, file->node, NULL);
+	}
 	if (file->fd >= 0) {
 		quota_close(ov->quota, file->fd);
 		upper_close_lent(ov, file->node, file->fd);

@@ -28,6 +28,9 @@ int overlay_file_write_fd(const struct overlay_file *file);
 
 bool overlay_file_is_writer(const struct overlay_file *file);
 
+/* Who collects writes says which mtime it keeps: to be called before it is set. NULL: none now. */
+void overlay_file_keep_mtime(struct overlay *ov, struct node *node, const struct timespec *mtime);
+
 /* Counts the file's descriptor. -ENFILE when there are too many. */
 int overlay_file_take_descriptor(struct overlay_file *file);
 

@@ -93,6 +93,9 @@ struct node_use {
 	bool lasts_in_fd;	      /* the same: with is_lasting, what a reader gets */
 	_Atomic uint32_t write_opens; /* files that are open for writing */
 	_Atomic int write_error;      /* -errno of a write back that nobody was told of; 0: none */
+	/* Protected by table: mtime as who collects writes knows it, while the file is written. */
+	struct timespec kept_mtime;
+	bool has_kept_mtime;
 	/*
 	 * O_PATH descriptor of an upper object without a name (unlinked while in
 	 * use, or made without one), -1 otherwise. Set under table; then constant, but for a

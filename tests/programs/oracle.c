@@ -19,6 +19,8 @@
  *	mtime of a FIFO			what goes through it never reaches FUSE
  *	S_ISGID without S_IXGRP		not compared on files: FUSE keeps it where a write drops it
  *	chown(-1, -1), set-id bits	left out on what is open for writing: FUSE says the same
+ *	truncation to the same size	moves no mtime where the kernel collects writes
+ *					(--without=samesize leaves it out)
  */
 #include "oracle.h"
 
@@ -42,7 +44,7 @@ static const struct word features[] = {{"tmpfile", FEATURE_TMPFILE}, {"acl", FEA
 	{"ioctl", FEATURE_IOCTL}, {"redirect", FEATURE_REDIRECT}, {"whiteout", FEATURE_WHITEOUT},
 	{"dirlinks", FEATURE_DIRLINKS}, {"mtime", FEATURE_MTIME}, {"remount", FEATURE_REMOUNT},
 	{"cache", FEATURE_CACHE}, {"mmap", FEATURE_MMAP}, {"capability", FEATURE_CAPABILITY},
-	{"unwritten", FEATURE_UNWRITTEN}, {NULL, 0}};
+	{"unwritten", FEATURE_UNWRITTEN}, {"samesize", FEATURE_SAMESIZE}, {NULL, 0}};
 static const struct word layouts[] = {
 	{"git", LAYOUT_GIT}, {"dir", LAYOUT_DIR}, {"layers", LAYOUT_LAYERS}, {NULL, 0}};
 

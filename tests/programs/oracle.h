@@ -40,6 +40,7 @@ enum feature {
 	FEATURE_MMAP = 1 << 10,
 	FEATURE_CAPABILITY = 1 << 11, /* security.capability */
 	FEATURE_UNWRITTEN = 1 << 12,  /* ranges with room on the disk and nothing written there */
+	FEATURE_SAMESIZE = 1 << 13,   /* truncations to the size that there is */
 };
 
 /* --- steps --- */

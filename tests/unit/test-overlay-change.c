@@ -297,6 +297,43 @@ static void hard_links_of_a_layer_when_forgotten(void **state)
 	fixture_end(&fx);
 }
 
+/* Who collects writes has moved mtime when they were made, and tells it when it likes. */
+static void collected_writes_move_no_mtime(void **state)
+{
+	const unsigned told = OVERLAY_SET_MTIME | OVERLAY_KEPT_TIMES | OVERLAY_IS_FLUSH;
+	struct stat st = {.st_mtim = {.tv_sec = 1000, .tv_nsec = 5}}, got;
+	struct overlay_entry entry;
+	struct overlay_file *file;
+	struct fixture fx;
+
+	fixture_init(&fx, 1);
+	fixture_file(&fx, 0, "f", 0644, "text");
+	fixture_mount(&fx);
+	assert_int_equal(fx_walk(&fx, "f", &entry), 0);
+	assert_int_equal(overlay_open(fx.ov, entry.node, O_RDWR, &file), 0);
+	assert_int_equal(overlay_write_back(fx.ov, file, "T", 1, 0, true), 1);
+	assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &got), 0);
+	assert_int_equal(got.st_mtim.tv_sec, entry.st.st_mtim.tv_sec);
+	assert_int_equal(got.st_mtim.tv_nsec, entry.st.st_mtim.tv_nsec);
+	/* Also what it tells is not news, because a write that it knows nothing of came before. */
+	assert_int_equal(overlay_write(fx.ov, file, "E", 1, 1), 1);
+	assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &got), 0);
+	assert_int_equal(overlay_setattr(fx.ov, entry.node, file, &got, told, &got), 0);
+	assert_int_equal(overlay_write_back(fx.ov, file, "X", 1, 2, true), 1);
+	assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &st), 0);
+	assert_int_equal(st.st_mtim.tv_sec, got.st_mtim.tv_sec);
+	assert_int_equal(st.st_mtim.tv_nsec, got.st_mtim.tv_nsec);
+	st.st_mtim = (struct timespec){.tv_sec = 1000, .tv_nsec = 5};
+	assert_int_equal(overlay_setattr(fx.ov, entry.node, file, &st, told, &got), 0);
+	assert_int_equal(overlay_write_back(fx.ov, file, "T", 1, 3, true), 1);
+	overlay_release(fx.ov, file);
+	assert_int_equal(overlay_getattr(fx.ov, entry.node, NULL, &got), 0);
+	assert_int_equal(got.st_mtim.tv_sec, 1000);
+	assert_content(&fx, "f", "TEXT");
+	fx_forget(&fx, entry.node);
+	fixture_end(&fx);
+}
+
 /* Removing one of several names pins nothing: there may be any number of them. */
 static void links_take_no_descriptors(void **state)
 {
@@ -497,6 +534,7 @@ int main(void)
 		cmocka_unit_test(hard_links_of_a_layer),
 		cmocka_unit_test(hard_links_of_a_layer_when_forgotten),
 		cmocka_unit_test(links_take_no_descriptors),
+		cmocka_unit_test(collected_writes_move_no_mtime),
 		cmocka_unit_test(deep_trees),
 		cmocka_unit_test(default_acl),
 		cmocka_unit_test(read_only),
