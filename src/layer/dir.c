@@ -337,6 +337,11 @@ static int list(const struct listing *listing, uint64_t offset)
 	}
 }
 
+static int open_listing(int path_fd)
+{
+	return TEMP_FAILURE_RETRY(openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 static int dir_readdir(
 	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
 {
@@ -351,7 +356,9 @@ static int dir_readdir(
 		return r;
 	if (r < 0)
 		return (int)failed(layer, "readdir", dir, NULL, -r);
-	fd = TEMP_FAILURE_RETRY(openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	fd = open_listing(path_fd);
+	if (fd < 0 && fdcache_make_room(errno))
+		fd = open_listing(path_fd);
 	r = fd < 0 || TEMP_FAILURE_RETRY(fstat(fd, &st)) < 0 ? -errno : 0;
 	dir_node_put_fd(self, dir);
 	if (!r) {

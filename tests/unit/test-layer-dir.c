@@ -158,11 +158,17 @@ static void a_file_swapped_for_something_else(void **state)
 	assert_int_equal(layer_open_file(f->layer, file, &content), -ESTALE);
 }
 
+static int take_none(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
+{
+	return 0;
+}
+
 static void more_directories_than_descriptors(void **state)
 {
 	struct fixture *f = *state;
 	struct rlimit old, few = {.rlim_cur = 100, .rlim_max = 0};
 	layer_node_t nodes[300];
+	int taken[100], count = 0;
 	char name[16];
 
 	getrlimit(RLIMIT_NOFILE, &old);
@@ -181,6 +187,12 @@ static void more_directories_than_descriptors(void **state)
 				nodes[i] = look_up(f, f->node, name);
 			assert_int_equal(layer_lookup(f->layer, nodes[i], "x", &node), -ENOENT);
 		}
+	/* To list the last one takes a descriptor beside its own, which the others have. */
+	while (count < 100 && (taken[count] = dup(f->root)) >= 0)
+		count++;
+	assert_int_equal(layer_readdir(f->layer, nodes[299], 0, take_none, NULL), 0);
+	while (count > 0)
+		close(taken[--count]);
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
