@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <git-overlayfs/config.h>
 #include <git-overlayfs/mount.h>
 
 #include "doctor-files.h"
@@ -72,6 +73,22 @@ static void look_at_fuse(struct finding *finding)
 		finding_set(finding, FINDING_OK, "", "/dev/fuse can be opened by everybody");
 }
 
+/* What a mount does about it that says nothing of its own: the build chose that. */
+static const char *default_way(bool can_pass)
+{
+	struct workspace_config config;
+
+	config_init(&config);
+	if (config.kernel_opens)
+		return can_pass ? ", but opens them instead unless opens=daemon says otherwise"
+				: ", and the kernel opens their files (opens=kernel)";
+	if (can_pass)
+		return config.passthrough ? ", and does unless passthrough=off"
+					  : ", where passthrough=auto asks for it";
+	return config.writeback ? ", which gets what the kernel has collected (writeback=auto)"
+				: "; writeback=auto or opens=kernel spare it requests";
+}
+
 static void look_at_passthrough(struct finding *finding)
 {
 	struct error err = {0};
@@ -80,7 +97,8 @@ static void look_at_passthrough(struct finding *finding)
 	if (!rights_has_admin() || !rights_in_initial_userns()) {
 		finding_set(finding, FINDING_OK, "",
 			"FUSE passthrough is for mounts of root outside of user namespaces; others "
-			"read and write by the daemon");
+			"read and write by the daemon%s",
+			default_way(false));
 		return;
 	}
 	r = passthrough_try(&err);
@@ -92,7 +110,8 @@ static void look_at_passthrough(struct finding *finding)
 			"no FUSE passthrough, data goes through the daemon", &err);
 	else
 		finding_set(finding, FINDING_OK, "",
-			"the kernel can read and write files of uppers itself");
+			"the kernel can read and write files of uppers itself%s",
+			default_way(true));
 }
 
 static void look_at_idmap(struct finding *finding)
