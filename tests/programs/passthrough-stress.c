@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * passthrough-stress DIRECTORY SECONDS SEED: several processes open, map, change, rename, link and
- * remove the same few files in all ways, and keep descriptors and mappings for a while. Nobody may
- * ever get EIO, which is what the kernel says to a mixture of opens that it cannot have.
+ * passthrough-stress DIRECTORY SECONDS SEED [keep]: several processes open, map, change, rename,
+ * link and remove the same few files in all ways, and keep descriptors and mappings for a while.
+ * Nobody may ever get EIO, which is what the kernel says to a mixture of opens that it cannot have.
+ * From time to time the kernel is made to forget all of them, but for `keep`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -172,7 +173,7 @@ static void drop_caches(void)
 	close(fd);
 }
 
-static void work(unsigned seed, time_t end)
+static void work(unsigned seed, time_t end, bool forgets)
 {
 	state = seed;
 	signal(SIGBUS, on_bus_error);
@@ -191,7 +192,7 @@ static void work(unsigned seed, time_t end)
 			open_one();
 			break;
 		}
-		if (step % 1000 == 999)
+		if (forgets && step % 1000 == 999)
 			drop_caches();
 	}
 	_exit(0);
@@ -202,14 +203,14 @@ int main(int argc, char **argv)
 	int failed = 0;
 	time_t end;
 
-	if (argc != 4 || chdir(argv[1]) < 0) {
-		fprintf(stderr, "usage: passthrough-stress DIRECTORY SECONDS SEED\n");
+	if (argc < 4 || chdir(argv[1]) < 0) {
+		fprintf(stderr, "usage: passthrough-stress DIRECTORY SECONDS SEED [keep]\n");
 		return 2;
 	}
 	end = time(NULL) + atoi(argv[2]);
 	for (unsigned i = 0; i < PROCESSES; i++)
 		if (fork() == 0)
-			work((unsigned)atoi(argv[3]) * PROCESSES + i, end);
+			work((unsigned)atoi(argv[3]) * PROCESSES + i, end, argc == 4);
 	for (unsigned i = 0; i < PROCESSES; i++) {
 		int status;
 
