@@ -12,6 +12,7 @@
 #endif
 
 #include "layer/git-pack.h"
+#include "layer/git-sink.h"
 #include "layer/git-window.h"
 #include "util/cleanup.h"
 #include "util/fully.h"
@@ -19,6 +20,8 @@
 #define INPUT_SIZE 65536
 /* A stream that may be longer than this is read in parts. */
 #define WHOLE_INPUT_MAX (8u << 20)
+/* It is hashed and written while a processor has it near. */
+#define PIECE_SIZE (128u << 10)
 
 struct inflater {
 	struct inflater *next; /* protected by the pool's lock */
@@ -126,34 +129,92 @@ static int zlib_result(int r)
 	return r == Z_MEM_ERROR ? -ENOMEM : -EINVAL;
 }
 
+/* How far a stream was inflated. */
+struct position {
+	const struct deflated *in;
+	uint64_t at; /* what is to be read next */
+	bool is_at_end;
+};
+
+/* Fewer than `room` bytes only where the stream ends. */
+static int inflate_some(struct inflater *inflater, struct position *position, void *out,
+	size_t room, size_t *ret_done)
+{
+	z_stream *stream = &inflater->stream;
+	size_t done = 0;
+
+	while (done < room && !position->is_at_end) {
+		/* zlib counts in unsigned ints. */
+		size_t left = room - done, now = left < (1u << 30) ? left : 1u << 30;
+		int z, r = stream->avail_in ? 0 : feed(inflater, position->in, &position->at);
+
+		if (r < 0)
+			return r;
+		stream->next_out = (unsigned char *)out + done;
+		stream->avail_out = (unsigned)now;
+		z = inflate(stream, Z_NO_FLUSH);
+		if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+			return zlib_result(z);
+		done += now - stream->avail_out;
+		position->is_at_end = z == Z_STREAM_END;
+	}
+	*ret_done = done;
+	return 0;
+}
+
+/* Nothing may come behind what has come. */
+static int expect_end(struct inflater *inflater, struct position *position)
+{
+	unsigned char beyond;
+	size_t done;
+	int r = inflate_some(inflater, position, &beyond, 1, &done);
+
+	return r == 0 && done > 0 ? -EINVAL : r;
+}
+
 static int inflate_in_parts(
 	struct inflater *inflater, const struct deflated *in, void *out, size_t size)
 {
-	z_stream *stream = &inflater->stream;
-	unsigned char beyond; /* there must be nothing to be put here */
-	uint64_t at = in->start;
+	struct position position = {.in = in, .at = in->start};
 	size_t done = 0;
-	int r = begin_stream(inflater), z = Z_OK;
+	int r = begin_stream(inflater);
 
-	while (r == 0 && z != Z_STREAM_END) {
-		/* zlib counts in unsigned ints. */
-		size_t left = size - done, room = left < (1u << 30) ? left : 1u << 30;
+	if (r == 0)
+		r = inflate_some(inflater, &position, out, size, &done);
+	if (r < 0)
+		return r;
+	return done == size ? expect_end(inflater, &position) : -EINVAL;
+}
 
-		if (stream->avail_in == 0)
-			r = feed(inflater, in, &at);
-		if (r < 0)
-			break;
-		stream->next_out = left ? (unsigned char *)out + done : &beyond;
-		stream->avail_out = left ? (unsigned)room : 1;
-		z = inflate(stream, Z_NO_FLUSH);
-		if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
-			r = zlib_result(z);
-		if (left)
-			done += room - stream->avail_out;
-		else if (stream->avail_out == 0)
-			r = -EINVAL;
+static int inflate_into_sink(struct inflater *inflater, const struct deflated *in, uint64_t size,
+	struct object_sink *sink)
+{
+	struct position position = {.in = in, .at = in->start};
+	_cleanup_free_ void *piece = malloc(PIECE_SIZE);
+	int r = piece ? begin_stream(inflater) : -ENOMEM;
+
+	while (r == 0 && size > 0) {
+		size_t room = size < PIECE_SIZE ? size : PIECE_SIZE, done;
+
+		r = inflate_some(inflater, &position, piece, room, &done);
+		if (r == 0)
+			r = done == room ? sink->take(sink, piece, room) : -EINVAL;
+		size -= room;
 	}
-	return r == 0 && done != size ? -EINVAL : r;
+	return r < 0 ? r : expect_end(inflater, &position);
+}
+
+int inflate_pieces(struct inflater_pool *pool, const struct deflated *stream, uint64_t size,
+	struct object_sink *sink)
+{
+	struct inflater *inflater = take(pool);
+	int r;
+
+	if (!inflater)
+		return -ENOMEM;
+	r = inflate_into_sink(inflater, stream, size, sink);
+	give_back(pool, inflater);
+	return r;
 }
 
 /* --- as a whole --- */

@@ -23,6 +23,7 @@ void inflater_pool_init(struct inflater_pool *pool);
 void inflater_pool_release(struct inflater_pool *pool);
 
 struct held_pack;
+struct object_sink;
 struct pack_windows;
 
 /* A stream that begins at `start` in a pack, and must have ended where the pack's objects do. */
@@ -38,3 +39,6 @@ struct deflated {
  */
 int inflate_whole(
 	struct inflater_pool *pool, const struct deflated *stream, void *out, size_t size);
+/* The same piece by piece, by zlib: the sink has begun, and what it returns ends it. */
+int inflate_pieces(struct inflater_pool *pool, const struct deflated *stream, uint64_t size,
+	struct object_sink *sink);

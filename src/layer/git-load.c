@@ -16,7 +16,8 @@
 #include "util/fdcache.h"
 #include "util/fully.h"
 
-#define LARGE_SIZE (16u << 20)
+/* What is larger is never in memory as a whole, unless it is made of deltas. */
+#define LARGE_SIZE (8u << 20)
 
 static void explain(struct object_cause *cause, const git_oid *id, const char *what)
 {
@@ -147,21 +148,34 @@ static int write_scratch(int dir_fd, const struct object_bytes *bytes, int *ret_
 	return 0;
 }
 
+/* The upper may be full; to read a file is no reason to say so. */
+static bool must_go_to_memory(const struct object_loader *loader, int r)
+{
+	return (r == -ENOSPC || r == -EDQUOT) && loader->scratch_fd >= 0;
+}
+
+/* Takes the descriptor over. */
+static void keep_file(int fd, uint64_t size, bool is_held, struct object_content *content)
+{
+	int read_only = reopen_read_only(fd);
+
+	if (read_only >= 0)
+		close_keep_errno(fd);
+	content->fd = read_only >= 0 ? read_only : fd;
+	content->size = size;
+	content->is_held = is_held;
+}
+
 static int keep_in_file(const struct object_loader *loader, const struct object_bytes *bytes,
 	struct object_content *content)
 {
-	_cleanup_close_ int fd = -1;
-	int read_only, r = write_scratch(loader->scratch_fd, bytes, &fd);
+	int fd, r = write_scratch(loader->scratch_fd, bytes, &fd);
 
-	/* The upper may be full; to read a file is no reason to say so. */
-	if ((r == -ENOSPC || r == -EDQUOT) && loader->scratch_fd >= 0)
+	if (must_go_to_memory(loader, r))
 		r = write_scratch(-1, bytes, &fd);
 	if (r < 0)
 		return r;
-	read_only = reopen_read_only(fd);
-	content->fd = read_only >= 0 ? read_only : steal_fd(&fd);
-	content->size = bytes->size;
-	content->is_held = bytes->is_held;
+	keep_file(fd, bytes->size, bytes->is_held, content);
 	return 0;
 }
 
@@ -183,19 +197,59 @@ static int load_content(const struct object_loader *loader, const git_oid *id,
 	return r;
 }
 
+/* A large blob's file, written while it is inflated. */
+struct scratch {
+	struct object_sink sink;
+	int dir_fd, fd;
+	uint64_t size;
+};
+
+static int scratch_begin(struct object_sink *sink, git_object_t type, uint64_t size)
+{
+	struct scratch *scratch = (struct scratch *)sink;
+
+	close_keep_errno(steal_fd(&scratch->fd));
+	scratch->size = size;
+	scratch->fd = open_scratch(scratch->dir_fd);
+	return scratch->fd < 0 ? scratch->fd : 0;
+}
+
+static int scratch_take(struct object_sink *sink, const void *data, size_t size)
+{
+	return write_fully(((struct scratch *)sink)->fd, data, size);
+}
+
+static int load_large(const struct object_loader *loader, const git_oid *id,
+	struct object_content *ret_content, struct object_cause *ret_cause)
+{
+	struct scratch scratch = {
+		.sink = {scratch_begin, scratch_take}, .dir_fd = loader->scratch_fd, .fd = -1};
+	bool is_held;
+	int r = object_store_pour(
+		loader->store, id, GIT_OBJECT_BLOB, &scratch.sink, &is_held, ret_cause);
+
+	if (must_go_to_memory(loader, r)) {
+		scratch.dir_fd = -1;
+		r = object_store_pour(
+			loader->store, id, GIT_OBJECT_BLOB, &scratch.sink, &is_held, ret_cause);
+	}
+	if (r < 0) {
+		close_keep_errno(scratch.fd);
+		return r;
+	}
+	keep_file(scratch.fd, scratch.size, is_held, ret_content);
+	return 0;
+}
+
 int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause)
 {
-	struct object_loader *loader = arg;
+	const struct object_loader *loader = arg;
 	uint64_t size;
 	int r = object_store_read_size(loader->store, id, GIT_OBJECT_BLOB, &size, ret_cause);
 
 	if (r < 0)
 		return r;
-	if (size <= LARGE_SIZE)
-		return load_content(loader, id, ret_content, ret_cause);
-	mutex_lock(&loader->large_lock);
-	r = load_content(loader, id, ret_content, ret_cause);
-	mutex_unlock(&loader->large_lock);
-	return r;
+	return size <= LARGE_SIZE ? load_content(loader, id, ret_content, ret_cause)
+				  : load_large(loader, id, ret_content, ret_cause);
 }

@@ -6,7 +6,6 @@
 
 #include "layer/git-cache.h"
 #include "layer/git-store.h"
-#include "util/lock.h"
 
 /* What is larger goes to a file: a container must not fill our memory by opening files. */
 #define CONTENT_IN_MEMORY_MAX (1u << 20)
@@ -15,11 +14,6 @@ struct object_loader {
 	struct object_store *store;
 	const struct layer *layer; /* for messages */
 	int scratch_fd;		   /* -1: memfd */
-	/*
-	 * An object is inflated into memory as a whole, so of the large ones only one at a
-	 * time.
-	 */
-	struct mutex large_lock;
 };
 
 /* `arg` is a struct object_loader. */

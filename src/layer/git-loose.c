@@ -20,6 +20,7 @@
 /* deflate makes nothing smaller than a 1032nd part of it (zlib's technical notes). */
 #define INFLATE_FACTOR_MAX 1032
 #define INPUT_SIZE	   16384
+#define PIECE_SIZE	   (128u << 10)
 
 struct loose_file {
 	const char *fault; /* what is wrong with it */
@@ -188,6 +189,46 @@ int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *
 		return r;
 	*ret_bytes = (struct object_bytes){steal_ptr(&data), file.size, file.type};
 	return 1;
+}
+
+/* What was inflated with the header, and then the rest. */
+static int pour_content(struct loose_file *file, struct object_sink *sink)
+{
+	size_t ready = file->head_length - file->content_start;
+	_cleanup_free_ void *piece = malloc(PIECE_SIZE);
+	uint64_t done = ready;
+	int r = sink->begin(sink, file->type, file->size);
+
+	if (!piece)
+		return corrupt(file, "out of memory");
+	if (r == 0)
+		r = sink->take(sink, file->head + file->content_start, ready);
+	while (r == 0 && !file->is_at_end && done <= file->size) {
+		size_t more = 0;
+
+		r = inflate_some(file, piece, PIECE_SIZE, &more);
+		if (r == 0)
+			r = sink->take(sink, piece, more);
+		done += more;
+	}
+	if (r == 0 && done != file->size)
+		r = corrupt(file, "the loose object has another length than its header says");
+	return r;
+}
+
+int loose_read_pieces(const char *objects_dir, const git_oid *id, struct object_sink *sink,
+	const char **ret_fault)
+{
+	struct loose_file file;
+	int r = loose_open(objects_dir, id, &file);
+
+	if (r > 0) {
+		r = pour_content(&file, sink);
+		loose_close(&file);
+		r = r < 0 ? r : 1;
+	}
+	*ret_fault = file.fault;
+	return r;
 }
 
 int loose_read_header(const char *objects_dir, const git_oid *id, git_object_t *ret_type,

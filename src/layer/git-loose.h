@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "layer/git-sink.h"
 #include "layer/git-store.h"
 
 /*
@@ -15,6 +16,9 @@
  * reason.
  */
 int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *ret_bytes,
+	const char **ret_fault);
+/* Into a sink. */
+int loose_read_pieces(const char *objects_dir, const git_oid *id, struct object_sink *sink,
 	const char **ret_fault);
 int loose_read_header(const char *objects_dir, const git_oid *id, git_object_t *ret_type,
 	uint64_t *ret_size, const char **ret_fault);

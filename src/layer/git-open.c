@@ -25,7 +25,6 @@ void git_layer_close(struct layer *layer)
 	object_cache_close(self->blobs);
 	object_store_close(self->store);
 	close_keep_errno(self->loader.scratch_fd);
-	mutex_destroy(&self->loader.large_lock);
 	layer_base_release(layer);
 	free(self);
 }
@@ -154,7 +153,6 @@ int git_layer_open(const struct layer_config *config, struct layer **ret_layer, 
 		free(self);
 		return out_of_memory(err);
 	}
-	mutex_init(&self->loader.large_lock);
 	slot_table_init(&self->slots);
 	self->loader.layer = &self->base;
 	self->loader.scratch_fd =

@@ -14,12 +14,15 @@
 #include "layer/git-hash.h"
 #include "layer/git-loose.h"
 #include "layer/git-pack.h"
+#include "layer/git-pour.h"
 #include "layer/git-unpack.h"
 #include "util/cleanup.h"
 #include "util/lock.h"
 
 /* As many times a directory is listed again when packs vanish while it is. */
 #define SCAN_TRIES 5
+/* For what is large, and has to be in memory as a whole. */
+#define ROOM_FOR_LARGE (128u << 20)
 
 /* Sorted by path. Never changed: a scan publishes a new one. */
 struct pack_list {
@@ -35,6 +38,7 @@ struct object_store {
 	_Atomic(struct pack_list *) packs;
 	atomic_size_t last_found; /* objects that are wanted together lie together */
 	struct mutex scan_lock;	  /* one thread at a time looks for new packs */
+	struct pour_room room;
 };
 
 void object_bytes_release(struct object_bytes *bytes)
@@ -195,6 +199,7 @@ void object_store_close(struct object_store *store)
 	free(store->dirs);
 	unpacker_free(store->unpacker);
 	mutex_destroy(&store->scan_lock);
+	pour_room_release(&store->room);
 	free(store);
 }
 
@@ -240,6 +245,7 @@ int object_store_open(
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	}
 	mutex_init(&store->scan_lock);
+	pour_room_init(&store->room, ROOM_FOR_LARGE);
 	atomic_store(&store->packs, none);
 	store->unpacker = unpacker_new();
 	r = add_directories(store, object_dirs);
@@ -261,7 +267,8 @@ struct request {
 	bool wants_size_only;
 	uint64_t size;
 	struct object_bytes bytes;
-	bool is_broken; /* a place has it, but not whole; `cause` says how */
+	struct pour *pour; /* instead of into `bytes`; NULL: none */
+	bool is_broken;	   /* a place has it, but not whole; `cause` says how */
 	struct object_cause *cause;
 };
 
@@ -273,10 +280,18 @@ static void blame(struct request *request, const char *what)
 	snprintf(request->cause->text, sizeof(request->cause->text), "object %s %s", hex, what);
 }
 
-static bool is_valid(struct request *request, git_object_t type)
+static bool has_its_id(struct request *request, git_object_t type)
 {
 	git_oid actual;
 
+	if (request->pour)
+		return pour_is_sound(request->pour, request->id);
+	return object_hash(type, request->bytes.data, request->bytes.size, &actual) == 0 &&
+	       id_equal(&actual, request->id);
+}
+
+static bool is_valid(struct request *request, git_object_t type)
+{
 	if (request->type != GIT_OBJECT_ANY && type != request->type &&
 		!(type == GIT_OBJECT_ANY && request->wants_size_only)) {
 		blame(request, "is of another type than its name says");
@@ -284,21 +299,25 @@ static bool is_valid(struct request *request, git_object_t type)
 	}
 	if (request->wants_size_only)
 		return true;
-	if (object_hash(type, request->bytes.data, request->bytes.size, &actual) < 0 ||
-		!id_equal(&actual, request->id)) {
+	if (!has_its_id(request, type)) {
 		blame(request, "is corrupt: its content has another id");
 		return false;
 	}
 	return true;
 }
 
-/* What a place said: 1, it has the object; 0, it has not; or -errno. Whether it is intact. */
+/*
+ * What a place said: 1, it has the object; 0, it has not; or -errno. Whether it is intact, or no
+ * other place is to be asked.
+ */
 static bool judge(struct request *request, int found, git_object_t type, const char *fault)
 {
 	char what[160];
 
 	if (found == 0)
 		return false;
+	if (request->pour && request->pour->failure)
+		return true;
 	if (found > 0 && is_valid(request, type))
 		return true;
 	request->is_broken = true;
@@ -323,6 +342,10 @@ static bool try_pack(
 		return false;
 	if (r > 0 && request->wants_size_only) {
 		r = unpack_header(store->unpacker, pack, offset, &type, &request->size, &fault);
+	} else if (r > 0 && request->pour) {
+		r = pour_packed(request->pour, store->unpacker, pack, offset, &fault);
+		type = request->pour->type;
+		request->bytes.is_held = true;
 	} else if (r > 0) {
 		r = unpack_object(store->unpacker, pack, offset, &request->bytes, &fault);
 		type = request->bytes.type;
@@ -339,6 +362,10 @@ static bool try_loose(const char *objects_dir, struct request *request)
 
 	if (request->wants_size_only) {
 		r = loose_read_header(objects_dir, request->id, &type, &request->size, &fault);
+	} else if (request->pour) {
+		r = pour_loose(request->pour, objects_dir, request->id, &fault);
+		type = request->pour->type;
+		request->bytes.is_held = false;
 	} else {
 		r = loose_read(objects_dir, request->id, &request->bytes, &fault);
 		type = request->bytes.type;
@@ -392,6 +419,25 @@ int object_store_read(struct object_store *store, const git_oid *id, git_object_
 
 	if (r == 0)
 		*ret_bytes = request.bytes;
+	return r;
+}
+
+int object_store_pour(struct object_store *store, const git_oid *id, git_object_t type,
+	struct object_sink *sink, bool *ret_is_held, struct object_cause *ret_cause)
+{
+	struct pour pour;
+	struct request request = {.id = id, .type = type, .pour = &pour, .cause = ret_cause};
+	int r;
+
+	pour_init(&pour, sink, &store->room);
+	r = serve(store, &request);
+	if (pour.failure) {
+		r = pour.failure;
+		blame(&request, strerror(-r));
+	}
+	pour_release(&pour);
+	if (r == 0)
+		*ret_is_held = request.bytes.is_held;
 	return r;
 }
 

@@ -15,6 +15,7 @@
 #include <git-overlayfs/error.h>
 
 #include "layer/git-id.h"
+#include "layer/git-sink.h"
 
 struct object_store;
 
@@ -44,6 +45,13 @@ void object_store_close(struct object_store *store); /* NULL is fine */
 int object_store_read(struct object_store *store, const git_oid *id, git_object_t type,
 	struct object_bytes *ret_bytes, struct object_cause *ret_cause);
 void object_bytes_release(struct object_bytes *bytes); /* idempotent */
+
+/*
+ * The same into a sink, for large ones: what the sink has got counts only where this returns 0.
+ * An error of the sink ends it, and is returned. Whether it can be read again, see above.
+ */
+int object_store_pour(struct object_store *store, const git_oid *id, git_object_t type,
+	struct object_sink *sink, bool *ret_is_held, struct object_cause *ret_cause);
 
 /*
  * The id that begins with the `length` digits of `prefix`: 0, GIT_ENOTFOUND or

@@ -290,6 +290,23 @@ int unpack_object(struct unpacker *unpacker, const struct held_pack *pack, uint6
 	return 0;
 }
 
+int unpack_pieces(struct unpacker *unpacker, const struct held_pack *pack, uint64_t offset,
+	struct object_sink *sink, const char **ret_fault)
+{
+	struct deflated in = {unpacker->windows, pack, offset};
+	struct peek peek;
+	int r = peek_at(unpacker, pack, offset, PACK_ENTRY_HEADER_MAX, &peek);
+
+	if (r == 0 && pack_entry_is_delta(&peek.entry))
+		r = -EINVAL;
+	if (r == 0)
+		r = sink->begin(sink, (git_object_t)peek.entry.type, peek.entry.size);
+	in.start += peek.entry.header_size;
+	if (r == 0)
+		r = inflate_pieces(&unpacker->inflaters, &in, peek.entry.size, sink);
+	return r < 0 ? fail(ret_fault, r) : 0;
+}
+
 /* --- headers --- */
 
 /* What a delta makes, by its first bytes. */

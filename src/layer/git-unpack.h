@@ -6,6 +6,7 @@
 #pragma once
 
 #include "layer/git-pack.h"
+#include "layer/git-sink.h"
 #include "layer/git-store.h"
 
 struct unpacker;
@@ -16,6 +17,10 @@ void unpacker_free(struct unpacker *unpacker); /* NULL is fine */
 /* The object at this place. 0, or -errno and the reason. */
 int unpack_object(struct unpacker *unpacker, const struct held_pack *pack, uint64_t offset,
 	struct object_bytes *ret_bytes, const char **ret_fault);
+
+/* The same into a sink, of what is no delta. */
+int unpack_pieces(struct unpacker *unpacker, const struct held_pack *pack, uint64_t offset,
+	struct object_sink *sink, const char **ret_fault);
 
 /*
  * Its size, without inflating it, and its type: GIT_OBJECT_ANY for a delta, for that is told at the
