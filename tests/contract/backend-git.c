@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <git-overlayfs/git-layer.h>
+
 #define COMMIT_TIME "1500000000"
 #define EMPTY_TREE  "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
@@ -91,7 +93,9 @@ static void build(struct backend *self, const struct fixture *fixture)
 {
 	static char git_dir[64], objects[64];
 	static const char *dirs[] = {objects, NULL};
+	struct error err = {0};
 
+	assert_int_equal(git_layer_prepare(-1, NULL, &err), 0);
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(chdir(top), 0);
 	import(fixture);

@@ -12,6 +12,8 @@
 
 #include <git2.h>
 
+#include <git-overlayfs/git-layer.h>
+
 #include "layer/git-delta.h"
 #include "layer/git-hash.h"
 #include "layer/git-peek.h"
@@ -317,6 +319,10 @@ static void ids_as_git_has_them(void **state)
 
 static int start_library(void **state)
 {
+	struct error err = {0};
+
+	if (git_layer_prepare(-1, NULL, &err) < 0)
+		return -1;
 	return git_libgit2_init() > 0 ? 0 : -1;
 }
 
