@@ -60,13 +60,14 @@ void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX]);
 /* Removes whatever a temporary name stands for, a whole tree too. */
 int work_remove(struct overlay *ov, const char *name);
 
+/* Before an object loses its last name. -ENFILE: too many have none as it is. */
+int upper_check_nameless(const struct overlay *ov);
+
 /*
  * Keeps an upper object reachable when its last name goes. First, under the lock, a descriptor,
  * -1 where none is needed; when the name has gone, and before the lock is released, the node
  * takes it over.
  */
-/* -ENFILE: too many objects have none as it is. */
-int upper_check_nameless(const struct overlay *ov);
 int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
 	const char *name, int *ret_fd);
 void upper_keep_orphan(struct overlay *ov, struct node *node, int fd);
