@@ -13,8 +13,7 @@
  *   entries        entries.c         which of several hook processes of a container does what
  *   job            job.c             one workspace, from the wish to READY or to nothing
  *   record         record.c          the record, which a container that ends has still
- *   sharing        sharing.c         one workspace for several containers of a pod
- *   member         member.c          its mount, out of a container that has it
+ *   pod            pod.c             no two workspaces of a pod by one name
  *   supervise      supervise.c       the exec of the supervisor
  *   mounter        mounter.c         the child in the container's namespaces
  *   target         target.c          what may not be mounted on, and undoing mkdir
@@ -141,20 +140,19 @@ struct mounter {
 struct mounter_request {
 	const char *target;
 	const struct fuse_mount_options *options;
-	int clone_fd; /* a detached mount that is to be attached; -1: there is a new connection */
 	/* Judges where the target really is, as a path in the container. */
 	int (*check)(void *ctx, const char *resolved, struct error *err);
 	void *ctx;
 };
 
-/* Mounts; the child then waits for the end. *ret_fuse_fd is the connection, -1 for a clone. */
+/* Mounts; the child then waits for the end. *ret_fuse_fd is the connection. */
 int mounter_start(const struct container *container, const struct mounter_request *request,
 	struct mounter *ret_mounter, int *ret_fuse_fd, struct error *err);
 /*
  * Stats the root of the mount from within the container's namespaces, and moves into it
- * what was mounted below the target. *ret_mount_fd is its root, O_PATH; NULL: not wanted.
+ * what was mounted below the target.
  */
-int mounter_wait_ready(struct mounter *mounter, int *ret_mount_fd, struct error *err);
+int mounter_wait_ready(struct mounter *mounter, struct error *err);
 void mounter_commit(struct mounter *mounter); /* idempotent, as the next */
 void mounter_undo(struct mounter *mounter);
 
@@ -184,7 +182,6 @@ struct supervise_request {
 	const struct source *sources;
 	const struct workspace *workspace;
 	int upper_fd, work_fd; /* -1: none is given */
-	bool is_shared;	       /* other containers of the pod may come to have it */
 };
 
 int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int *ret_control_fd,
@@ -195,6 +192,14 @@ int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int
  * the one of a container that is started again is. One that lives is -EBUSY at once.
  */
 int record_create(const char *id, const char *container_id, struct workspace *ret_workspace,
+	struct error *err);
+
+/*
+ * Claims the `name` of an id= in an annotation for the workspace, whose record is there. -EBUSY:
+ * another container of the same pod has it, that is one with which this one has a namespace in
+ * common that is not ours.
+ */
+int pod_claim_name(const struct workspace *ws, const char *name, const struct container *container,
 	struct error *err);
 
 /*
@@ -219,9 +224,6 @@ struct job {
 	struct workspace_config config;
 	struct wish_places places;
 	char id[WORKSPACE_ID_MAX + 1];
-	bool is_shared;	  /* with other containers of the pod, which name it, too */
-	int clone_fd;	  /* of the workspace, which another one has made; -1: we make it */
-	bool is_released; /* READY was said */
 	struct workspace workspace;
 	bool has_workspace;
 	bool has_kept_upper; /* of an earlier workspace of this id: not ours to undo */
@@ -246,22 +248,6 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 int job_release_workspace(struct job *job, struct error *err); /* READY: it lives on its own */
 void job_undo(struct job *job, const struct error *why);
 void job_release(struct job *job);
-
-/*
- * A detached clone of the mount of this connection, from the container that `pid` is a process
- * of. -ESRCH: it has none, or has ended; else why this container cannot have it from there.
- */
-int member_clone_mount(const struct container *container, pid_t pid, unsigned connection,
-	int *ret_clone_fd, struct error *err);
-/*
- * The record of a shared workspace. 0: it was made, *ret_workspace; 1: another container of the pod
- * has the workspace, and *ret_clone_fd is a detached clone of its mount, which keeps it alive.
- */
-int sharing_enter(const struct job *job, const struct container *container,
-	struct workspace *ret_workspace, int *ret_clone_fd, struct error *err);
-/* Lets others have what was mounted. Before READY: who finds it ready finds this. */
-int sharing_offer(
-	const struct job *job, const struct container *container, int mount_fd, struct error *err);
 
 /* One line to the runtime, which may show it, one to the system's log, and to --log. */
 struct report {

@@ -25,7 +25,7 @@ void job_init(struct job *job, const struct oci_wish *wish)
 {
 	memset(job, 0, sizeof(*job));
 	job->wish = wish;
-	job->control_fd = job->clone_fd = -1;
+	job->control_fd = -1;
 	job->mounter.channel = -1;
 	wish_places_init(&job->places);
 	config_init(&job->config);
@@ -37,21 +37,19 @@ void job_release(struct job *job)
 	if (job->has_workspace)
 		workspace_release(&job->workspace);
 	close_keep_errno(job->control_fd);
-	close_keep_errno(job->clone_fd);
 	config_release(&job->config);
 	job_init(job, NULL);
 }
 
 /*
- * Images and pods choose annotations: an id of theirs is put behind the container's, or its
- * pod's, so that nobody can name another's workspace.
+ * Images and pods choose annotations: an id of theirs is put behind the container's, so
+ * that nobody can name another's workspace.
  */
 static int choose_id(struct job *job, const struct job_context *context, struct error *err)
 {
 	const struct container *container = context->container;
 	const char *own = job->config.id ? job->config.id : job->wish->name;
 	size_t taken = strlen(container->state.id) + 1;
-	const char *pod = oci_pod(&container->state, &container->config), *of = container->state.id;
 	char name[WORKSPACE_ID_MAX + 1];
 	int n;
 
@@ -60,15 +58,12 @@ static int choose_id(struct job *job, const struct job_context *context, struct 
 		entries_name_target(
 			job->config.target, WORKSPACE_ID_MAX - taken, name, sizeof(name)) == 0)
 		own = name;
-	job->is_shared = job->config.id && !job->wish->trusted && pod;
-	if (job->is_shared)
-		of = pod;
 	if (job->config.id && job->wish->trusted)
 		n = snprintf(job->id, sizeof(job->id), "%s", job->config.id);
 	else
-		n = own[0] ? snprintf(job->id, sizeof(job->id), "%s%c%s", of,
+		n = own[0] ? snprintf(job->id, sizeof(job->id), "%s%c%s", container->state.id,
 				     WORKSPACE_ID_SEPARATOR, own)
-			   : snprintf(job->id, sizeof(job->id), "%s", of);
+			   : snprintf(job->id, sizeof(job->id), "%s", container->state.id);
 	if (n >= 0 && (size_t)n < sizeof(job->id) && workspace_id_is_valid(job->id))
 		return 0;
 	return error_set(err, ENAMETOOLONG, EXIT_STATUS_USAGE,
@@ -119,8 +114,8 @@ static int judge_wish(struct job *job, const struct job_context *context, struct
 }
 
 /*
- * A workspace is one container's, or one pod's. An annotation's id= is a name within that, but who
- * writes what another container's workspace is called means that one.
+ * A workspace is one container's. An annotation's id= is a name within its container, but who
+ * writes what another container's workspace is called means that one. (In a pod: pod.c.)
  */
 static int check_id_is_no_others(
 	const struct job *job, const struct container *container, struct error *err)
@@ -167,15 +162,6 @@ static int store_first_record(
 	return workspace_store(&job->workspace, &info, err);
 }
 
-/* 1: another container of the pod has made it. */
-static int take_record(struct job *job, const struct container *container, struct error *err)
-{
-	if (job->is_shared)
-		return sharing_enter(job, container, &job->workspace, &job->clone_fd, err);
-	return record_create(job->id, container->state.id, &job->workspace, err);
-}
-
-/* 1: there is nothing to make. */
 static int make_workspace(struct job *job, const struct container *container, struct error *err)
 {
 	const struct workspace_config *config = &job->config;
@@ -185,27 +171,20 @@ static int make_workspace(struct job *job, const struct container *container, st
 		container, config->owner_uid, config->owner_gid, &uid, &gid, err);
 
 	if (!r)
-		r = take_record(job, container, err);
-	if (r != 0)
+		r = record_create(job->id, container->state.id, &job->workspace, err);
+	if (r < 0)
 		return r;
 	job->has_workspace = true;
 	job->has_kept_upper = job->workspace.state_dir;
 	r = store_first_record(job, container, err);
+	if (!r && config->id && !job->wish->trusted)
+		r = pod_claim_name(&job->workspace, config->id, container, err);
 	if (r < 0)
 		return r;
 	/* The root of the workspace is the upper's: it belongs to whom the files belong to. */
 	if (config->upper || config->read_only)
 		return 0;
 	return workspace_make_upper(&job->workspace, uid, gid, err);
-}
-
-static int await_ready(struct job *job, const struct job_context *context, struct error *err)
-{
-	bool is_offered = job->is_shared && job->has_workspace;
-	_cleanup_close_ int mount_fd = -1;
-	int r = mounter_wait_ready(&job->mounter, is_offered ? &mount_fd : NULL, err);
-
-	return r || !is_offered ? r : sharing_offer(job, context->container, mount_fd, err);
 }
 
 static int mount_workspace(struct job *job, const struct job_context *context, struct error *err)
@@ -223,23 +202,22 @@ static int mount_workspace(struct job *job, const struct job_context *context, s
 	struct mounter_request request = {
 		.target = config->target,
 		.options = &options,
-		.clone_fd = job->clone_fd,
 		.check = check_resolved_target,
 		.ctx = &check,
 	};
 	_cleanup_close_ int fuse_fd = -1;
 	int r = mounter_start(context->container, &request, &job->mounter, &fuse_fd, err);
 
-	if (!r && job->clone_fd < 0)
+	if (!r)
 		r = control_send_fuse_fd(job->control_fd, fuse_fd, err);
 	if (r < 0)
 		return r;
 	/* A copy of ours would keep the mount waiting if the daemon died now. */
-	close_keep_errno(steal_fd(&fuse_fd));
-	return await_ready(job, context, err);
+	close(steal_fd(&fuse_fd));
+	return mounter_wait_ready(&job->mounter, err);
 }
 
-static int start_daemon(struct job *job, const struct job_context *context, struct error *err)
+int job_start(struct job *job, const struct job_context *context, struct error *err)
 {
 	struct supervise_request request = {
 		.program = context->options->program,
@@ -249,31 +227,21 @@ static int start_daemon(struct job *job, const struct job_context *context, stru
 		.workspace = &job->workspace,
 		.upper_fd = job->places.upper.fd,
 		.work_fd = job->places.work.fd,
-		.is_shared = job->is_shared,
 	};
 	struct control_opened opened;
-	int r = supervise_start(&request, &job->supervisor, &job->control_fd, err);
-
-	return r ? r
-		 : control_wait_opened(
-			   job->control_fd, clock_work_left(HOOK_OPENED_TIMEOUT_MS), &opened, err);
-}
-
-int job_start(struct job *job, const struct job_context *context, struct error *err)
-{
 	int r = make_workspace(job, context->container, err);
 
-	if (r == 0)
-		r = start_daemon(job, context, err);
-	return r < 0 ? r : mount_workspace(job, context, err);
+	if (!r)
+		r = supervise_start(&request, &job->supervisor, &job->control_fd, err);
+	if (!r)
+		r = control_wait_opened(
+			job->control_fd, clock_work_left(HOOK_OPENED_TIMEOUT_MS), &opened, err);
+	return r ? r : mount_workspace(job, context, err);
 }
 
 int job_release_workspace(struct job *job, struct error *err)
 {
-	int r = job->control_fd < 0 ? 0 : control_send_ready(job->control_fd, err);
-
-	job->is_released = r == 0;
-	return r;
+	return control_send_ready(job->control_fd, err);
 }
 
 void job_undo(struct job *job, const struct error *why)
@@ -289,7 +257,6 @@ void job_undo(struct job *job, const struct error *why)
 	if (job->supervisor > 0)
 		child_reap(job->supervisor, clock_undo_left(HOOK_UNDO_TIMEOUT_MS));
 	job->supervisor = 0;
-	/* Another container may have it by now; if not, it ends with the mount. */
-	if (job->has_workspace && !(job->is_shared && job->is_released))
+	if (job->has_workspace)
 		workspace_remove(&job->workspace, job->has_kept_upper, NULL);
 }

@@ -24,8 +24,7 @@ enum order { ORDER_WAIT_READY = 'r', ORDER_COMMIT = 'c' };
 struct mounting {
 	const struct mounter_request *request;
 	int channel, mntns_fd, userns_fd, rootfs_fd;
-	int clone_fd;  /* of a workspace that is there already; -1: a new one is mounted */
-	int fuse_fd;   /* -1: none */
+	int fuse_fd;
 	int target_fd; /* what is covered by the mount */
 	int mount_fd;
 	size_t existing; /* components of the target that were there before */
@@ -33,7 +32,7 @@ struct mounting {
 	struct error remark;
 };
 
-static int enter(struct mounting *m, struct error *err)
+static int enter_and_open_fuse(struct mounting *m, struct error *err)
 {
 	int r = 0;
 
@@ -41,7 +40,7 @@ static int enter(struct mounting *m, struct error *err)
 	if (m->userns_fd >= 0)
 		r = namespace_enter(m->userns_fd, CLONE_NEWUSER, err);
 	/* Still as whom the engine runs: the device need not be open to the container's root. */
-	if (!r && m->clone_fd < 0)
+	if (!r)
 		r = mount_open_fuse(&m->fuse_fd, err);
 	if (!r && m->userns_fd >= 0)
 		r = namespace_become_root(err);
@@ -90,19 +89,6 @@ static void keep_to_itself(int mount_fd)
 	mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr));
 }
 
-static int attach(struct mounting *m, struct error *err)
-{
-	const struct fuse_mount_options *options = m->request->options;
-	int r;
-
-	if (m->clone_fd < 0)
-		return mount_fuse(m->fuse_fd, m->target_fd, options, &m->mount_fd, err);
-	r = mount_attach_clone(m->clone_fd, m->target_fd, options, err);
-	if (!r)
-		m->mount_fd = m->clone_fd;
-	return r;
-}
-
 static int mount_on_target(struct mounting *m, struct error *err)
 {
 	const struct mounter_request *request = m->request;
@@ -114,7 +100,7 @@ static int mount_on_target(struct mounting *m, struct error *err)
 	if (!r)
 		r = examine_target(m, err);
 	if (!r)
-		r = attach(m, err);
+		r = mount_fuse(m->fuse_fd, m->target_fd, request->options, &m->mount_fd, err);
 	if (r < 0)
 		target_remove_made(m->rootfs_fd, request->target, m->existing);
 	else
@@ -158,7 +144,7 @@ static void obey(struct mounting *m)
 			return;
 		}
 		make_ready(m, &err);
-		if (channel_send(m->channel, &err, err.code ? -1 : m->mount_fd) < 0) {
+		if (channel_send(m->channel, &err, -1) < 0) {
 			undo(m);
 			return;
 		}
@@ -167,14 +153,14 @@ static void obey(struct mounting *m)
 
 _Noreturn static void mounter_main(struct mounting *m)
 {
-	int *keep[] = {&m->channel, &m->mntns_fd, &m->userns_fd, &m->rootfs_fd, &m->clone_fd};
+	int *keep[] = {&m->channel, &m->mntns_fd, &m->userns_fd, &m->rootfs_fd};
 	struct error err = {0};
-	int r = channel_child_keep(keep, 5);
+	int r = channel_child_keep(keep, 4);
 
 	if (r < 0)
 		error_set_errno(&err, -r, EXIT_STATUS_FAILED, "descriptors of a child");
 	else
-		r = enter(m, &err);
+		r = enter_and_open_fuse(m, &err);
 	if (!r)
 		r = mount_on_target(m, &err);
 	if (channel_send(m->channel, r < 0 ? &err : &m->remark, r < 0 ? -1 : m->fuse_fd) < 0 &&
@@ -208,7 +194,6 @@ int mounter_start(const struct container *container, const struct mounter_reques
 		.mntns_fd = container->mntns_fd,
 		.userns_fd = container->userns_fd,
 		.rootfs_fd = container->rootfs_fd,
-		.clone_fd = request->clone_fd,
 		.fuse_fd = -1,
 		.target_fd = -1,
 		.mount_fd = -1,
@@ -246,14 +231,14 @@ static int give_order(struct mounter *mounter, char order)
 	return write(mounter->channel, &order, 1) == 1 ? 0 : -errno;
 }
 
-int mounter_wait_ready(struct mounter *mounter, int *ret_mount_fd, struct error *err)
+int mounter_wait_ready(struct mounter *mounter, struct error *err)
 {
 	int r = give_order(mounter, ORDER_WAIT_READY);
 
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "the mounting child");
 	return channel_receive(
-		mounter->channel, clock_work_left(HOOK_READY_TIMEOUT_MS) + 1000, ret_mount_fd, err);
+		mounter->channel, clock_work_left(HOOK_READY_TIMEOUT_MS) + 1000, NULL, err);
 }
 
 void mounter_commit(struct mounter *mounter)

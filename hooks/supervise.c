@@ -157,7 +157,7 @@ static int make_arguments(const struct supervise_request *request, int control_f
 
 	if (r < 0)
 		return r;
-	ret->room = request->config->layer_count + 17;
+	ret->room = request->config->layer_count + 16;
 	ret->words = calloc(ret->room, sizeof(char *));
 	if (!ret->words)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
@@ -168,8 +168,6 @@ static int make_arguments(const struct supervise_request *request, int control_f
 	r = r ? r : add(ret, "--lock=%d", request->workspace->lock_fd);
 	r = r ? r : add(ret, "--pidfd=%d", container->pidfd);
 	r = r ? r : add(ret, "--container=%s", container->state.id);
-	if (!r && request->is_shared)
-		r = add(ret, "--shared");
 	if (!r && container->userns_fd >= 0)
 		r = add(ret, "--userns=%d", container->userns_fd);
 	if (!r && request->upper_fd >= 0)

@@ -59,13 +59,6 @@ int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *opti
 int mount_fuse_detached(int fuse_fd, const struct fuse_mount_options *options, int *ret_mount_fd,
 	struct error *err);
 
-/*
- * Attaches a detached clone of such a mount, and makes it what `options` say: who had the mount
- * that it was cloned from may have changed its flags.
- */
-int mount_attach_clone(
-	int clone_fd, int target_fd, const struct fuse_mount_options *options, struct error *err);
-
 /* Mounts with the setuid helper fusermount3, which opens /dev/fuse itself. */
 int mount_fusermount(const char *mountpoint, const struct fuse_mount_options *options,
 	int *ret_fuse_fd, struct error *err);

@@ -74,12 +74,6 @@ void oci_wish_release(struct oci_wish *wish);
 bool oci_is_sandbox_container(const struct oci_state *state, const struct oci_config *config);
 
 /*
- * The id of the pod that the engine says this container is of; NULL: of none, or its
- * annotations do not agree, for those that are another engine's anybody may set. Borrowed.
- */
-const char *oci_pod(const struct oci_state *state, const struct oci_config *config);
-
-/*
  * Whether annotations need a policy file. False only in the user namespace of one user, as
  * rootless engines make it, whose root is that user and nobody else outside: root of a
  * system container owns many ids, and what it can read is not its callers'.

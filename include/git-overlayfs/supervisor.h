@@ -12,7 +12,7 @@
  * A requester that execs the main program as supervisor (the hook) writes
  *
  *   git-overlayfs supervise --control=FD --workspace=ID --lock=FD [--userns=FD] [--pidfd=FD]
- *       [--container=ID] [--shared] [--upper=FD --work=FD] [--debug] --source=TEXT... -- OPTIONS
+ *       [--container=ID] [--upper=FD --work=FD] [--debug] --source=TEXT... -- OPTIONS
  *
  * where --lock is workspace.lock_fd, each --source comes from source_to_text() in the order
  * of the layers, --upper and --work are the directories of upperdir= and workdir= as they
@@ -59,10 +59,9 @@ struct supervisor_request {
 	int userns_fd;		     /* the daemon serves in this user namespace; -1: in ours */
 	int init_pidfd;		     /* the container's init; -1: none */
 	int upper_fd, work_fd;	     /* of config->upper and ->work, borrowed; -1: opened by path */
-	bool is_shared;	 /* other containers may have the mount: it lives on with them */
-	bool unmount;	 /* unmount info->mountpoint at the end (not in a container) */
-	bool plain_user; /* no namespaces to be had: Landlock and seccomp only */
-	bool foreground; /* keep standard error */
+	bool unmount;		     /* unmount info->mountpoint at the end (not in a container) */
+	bool plain_user;	     /* no namespaces to be had: Landlock and seccomp only */
+	bool foreground;	     /* keep standard error */
 	bool debug;
 	int log_fd; /* where the log goes; -1: syslog, in the foreground standard error */
 };

@@ -152,27 +152,6 @@ bool workspace_request_differs(const struct workspace_request *there,
 	const struct workspace_request *asked, char *ret_text, size_t size);
 
 /*
- * How the containers of a pod find a workspace that one of them has made: a file of its record,
- * which the hooks write. Members are processes of containers; some may have ended, and their
- * numbers be others': who has the mount of this connection is one.
- */
-#define WORKSPACE_MEMBERS_MAX 64
-struct workspace_sharing {
-	struct workspace_request *request; /* its mountpoint is "": that is each container's */
-	unsigned connection;		   /* minor device number of the mount */
-	size_t count;
-	pid_t members[WORKSPACE_MEMBERS_MAX];
-};
-int workspace_sharing_store(
-	const struct workspace *ws, const struct workspace_sharing *sharing, struct error *err);
-/* -ENOENT: it is not shared. */
-int workspace_sharing_read(
-	const struct workspace *ws, struct workspace_sharing *ret_sharing, struct error *err);
-void workspace_sharing_release(struct workspace_sharing *sharing); /* idempotent */
-/* One more, in the place of those that have ended. -E2BIG: too many live. */
-int workspace_sharing_add(const struct workspace *ws, pid_t member, struct error *err);
-
-/*
  * Waiting for what becomes of a workspace, without looking again and again: for its record
  * (inotify) and for its supervisor (pidfd).
  */

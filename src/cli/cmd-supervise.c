@@ -22,7 +22,6 @@ enum {
 	KEY_CONTAINER,
 	KEY_UPPER,
 	KEY_WORK,
-	KEY_SHARED,
 	KEY_DEBUG,
 	KEY_SOURCE,
 };
@@ -32,7 +31,7 @@ struct words {
 	const char *workspace, *container;
 	const char *sources[CONFIG_LAYERS_MAX];
 	size_t source_count;
-	bool is_shared, debug;
+	bool debug;
 };
 
 struct state {
@@ -51,7 +50,6 @@ static const struct cli_option supervise_options[] = {
 	{KEY_CONTAINER, "container", "ID", "the container"},
 	{KEY_UPPER, "upper", "FD", "the directory of upperdir="},
 	{KEY_WORK, "work", "FD", "the directory of workdir="},
-	{KEY_SHARED, "shared", NULL, "other containers may have it, too"},
 	{KEY_DEBUG, "debug", NULL, "trace every request"},
 	{KEY_SOURCE, "source", "TEXT", "what a layer was opened to; once for each"},
 	{0},
@@ -92,9 +90,6 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 		return 0;
 	case KEY_CONTAINER:
 		words->container = value;
-		return 0;
-	case KEY_SHARED:
-		words->is_shared = true;
 		return 0;
 	case KEY_DEBUG:
 		words->debug = true;
@@ -180,7 +175,6 @@ static int run_supervise(int argc, char **argv, struct error *err)
 		.init_pidfd = words.pidfd,
 		.upper_fd = words.upper_fd,
 		.work_fd = words.work_fd,
-		.is_shared = words.is_shared,
 		.debug = words.debug,
 		.log_fd = -1,
 	};

@@ -254,23 +254,3 @@ int mount_fuse(int fuse_fd, int target_fd, const struct fuse_mount_options *opti
 		*ret_mount_fd = steal_fd(&mount_fd);
 	return 0;
 }
-
-int mount_attach_clone(
-	int clone_fd, int target_fd, const struct fuse_mount_options *options, struct error *err)
-{
-	struct mount_attr attr = {
-		.attr_set = mount_attributes(options) & ~(uint64_t)MOUNT_ATTR_NOATIME,
-		.attr_clr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
-			    MOUNT_ATTR_NOEXEC,
-		.propagation = MS_PRIVATE,
-	};
-
-	if (mount_setattr(clone_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
-			"cannot restrict the clone of a mount (mount_setattr)");
-	if (move_mount(clone_fd, "", target_fd, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
-			"cannot attach the clone of a mount to its target (move_mount)");
-	return 0;
-}

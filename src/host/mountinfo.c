@@ -72,14 +72,13 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info)
 {
 	struct mountinfo info = {0};
 	const char *p, *separator = strstr(line, " - ");
-	int root = 0, at = 0;
+	int at = 0;
 
 	if (!separator ||
-		sscanf(line, "%d %d %u:%u %n%*s %n", &info.id, &info.parent, &info.major,
-			&info.minor, &root, &at) != 4 ||
+		sscanf(line, "%d %d %u:%u %*s %n", &info.id, &info.parent, &info.major, &info.minor,
+			&at) != 4 ||
 		!at || line + at > separator)
 		return -EINVAL;
-	info.is_whole = strncmp(line + root, "/ ", 2) == 0;
 	p = line + at;
 	info.mountpoint = take_field(&p);
 	info.is_shared = has_field(p, separator, "shared:");
@@ -94,9 +93,9 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info)
 	return 0;
 }
 
-static int for_each_in(const char *path, mountinfo_fn fn, void *ctx)
+int mountinfo_for_each(mountinfo_fn fn, void *ctx)
 {
-	_cleanup_(cleanup_fclosep) FILE *file = fopen(path, "re");
+	_cleanup_(cleanup_fclosep) FILE *file = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	ssize_t n;
@@ -116,19 +115,6 @@ static int for_each_in(const char *path, mountinfo_fn fn, void *ctx)
 			r = 0;
 	}
 	return r;
-}
-
-int mountinfo_for_each(mountinfo_fn fn, void *ctx)
-{
-	return for_each_in("/proc/self/mountinfo", fn, ctx);
-}
-
-int mountinfo_for_each_of(pid_t pid, mountinfo_fn fn, void *ctx)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
-	return for_each_in(path, fn, ctx);
 }
 
 struct search {

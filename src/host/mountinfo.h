@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include <git-overlayfs/error.h>
 
@@ -13,7 +12,6 @@
 struct mountinfo {
 	int id, parent;
 	unsigned major, minor;
-	bool is_whole;	  /* no part of the file system, as a bind mount may be */
 	bool is_shared;	  /* its mounts appear elsewhere, too */
 	char *mountpoint; /* unescaped */
 	char *type;	  /* "fuse.git-overlayfs" */
@@ -28,8 +26,6 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info);
 /* Non-zero stops; `info` is borrowed. */
 typedef int (*mountinfo_fn)(void *ctx, const struct mountinfo *info);
 int mountinfo_for_each(mountinfo_fn fn, void *ctx);
-/* The mounts that a process sees, by paths from its root. */
-int mountinfo_for_each_of(pid_t pid, mountinfo_fn fn, void *ctx);
 
 /* The mount on top of others at exactly this path. -ENOENT. */
 int mountinfo_find(const char *mountpoint, struct mountinfo *ret_info);

@@ -95,38 +95,30 @@ static int mark_kept(const char *state_dir)
 	return fd < 0 ? -errno : 0;
 }
 
-int workspace_file_write(int dir_fd, const char *name, const char *text, size_t size)
-{
-	_cleanup_close_ int fd = -1;
-	char aside[32];
-	int r;
-
-	snprintf(aside, sizeof(aside), "%s.new", name);
-	fd = openat(dir_fd, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	r = fd < 0 ? -errno : write_fully(fd, text, size);
-	if (r == 0 && renameat(dir_fd, aside, dir_fd, name) < 0)
-		r = -errno;
-	return r;
-}
-
 int workspace_store(
 	const struct workspace *ws, const struct workspace_info *info, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -1;
 	size_t size = 0;
 	int r = info_to_text(info, &text, &size);
 
 	if (r == 0 && info->keep && ws->state_dir)
 		r = mark_kept(ws->state_dir);
-	if (r == 0)
-		r = workspace_file_write(ws->run_fd, WORKSPACE_FILE, text, size);
+	if (r == 0) {
+		fd = openat(ws->run_fd, WORKSPACE_FILE ".new",
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : write_fully(fd, text, size);
+	}
+	if (r == 0 && renameat(ws->run_fd, WORKSPACE_FILE ".new", ws->run_fd, WORKSPACE_FILE) < 0)
+		r = -errno;
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED,
 			"workspace %s: cannot write its record", ws->id);
 	return 0;
 }
 
-int workspace_file_read(int dir_fd, const char *name, char **ret_text, size_t *ret_size)
+static int read_file(int dir_fd, const char *name, char **ret_text, size_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_free_ char *text = NULL;
@@ -197,7 +189,7 @@ int workspace_info_read(
 	_cleanup_free_ char *text = NULL;
 	const struct json *keep;
 	size_t size = 0;
-	int r = workspace_file_read(run_fd, WORKSPACE_FILE, &text, &size);
+	int r = read_file(run_fd, WORKSPACE_FILE, &text, &size);
 
 	if (r < 0)
 		return error_set_errno(

@@ -37,10 +37,6 @@ void workspace_unlock_file(const char *name, int lock_fd);
  */
 int tree_remove(int parent_fd, const char *name);
 
-/* A file of a record, which is replaced as a whole. 0 or -errno; the caller frees *ret_text. */
-int workspace_file_read(int dir_fd, const char *name, char **ret_text, size_t *ret_size);
-int workspace_file_write(int dir_fd, const char *name, const char *text, size_t size);
-
 /* Reads workspace.json of an open record. */
 int workspace_info_read(
 	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err);

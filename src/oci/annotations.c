@@ -210,18 +210,6 @@ void oci_asker(
 	ret->service_account = annotation_of(state, config, OCI_SERVICE_ACCOUNT);
 }
 
-const char *oci_pod(const struct oci_state *state, const struct oci_config *config)
-{
-	/* Of containerd, and of CRI-O and podman. */
-	const char *ids[] = {annotation_of(state, config, "io.kubernetes.cri.sandbox-id"),
-		annotation_of(state, config, "io.kubernetes.cri-o.SandboxID")};
-	const char *id = ids[0] ? ids[0] : ids[1];
-
-	if (!id || !config_id_is_valid(id) || (ids[0] && ids[1] && strcmp(ids[0], ids[1]) != 0))
-		return NULL;
-	return id;
-}
-
 static bool annotation_is(const struct json *object, const char *key, const char *value)
 {
 	const char *text = json_member_string(json_member(object, "annotations"), key);

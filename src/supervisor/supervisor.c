@@ -251,10 +251,9 @@ static void on_init_end(struct supervisor *s)
 	if (s->phase == PHASE_STARTING) {
 		note_reason(s, reason);
 		give_up(s);
-	} else if (!s->request->is_shared) {
+	} else {
 		begin_end(s, GRACE_MS, reason);
 	}
-	/* One that is shared ends as its last mount does, with the last container. */
 }
 
 /* Without it the daemon goes on, and serves all data itself. */

@@ -1,11 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""cri.py SOCKET HANDLER NAMESPACE IMAGE [KEY=VALUE]... -- COMMAND... [--- COMMAND...]...: what a kubelet does for a pod, over the
-CRI of SOCKET.
+"""cri.py SOCKET HANDLER NAMESPACE IMAGE [KEY=VALUE]... -- COMMAND...: what a kubelet does for a pod, over the CRI of SOCKET.
 
-A pod of the runtime HANDLER, with the annotations KEY=VALUE, and a container for each COMMAND, which sleeps while that runs in it.
-All are there when the first one runs; a COMMAND that is the word "stop" ends the first container. Prints
-what they print, and "container ID" to standard error; everything is removed at the end. Messages are encoded by hand,
+A pod of the runtime HANDLER, with the annotations KEY=VALUE, whose one container sleeps while COMMAND runs in it. Prints
+what that prints, and "container ID" to standard error; everything is removed at the end. Messages are encoded by hand,
 for the few fields here need no generated code: https://protobuf.dev/programming-guides/encoding, runtime.v1 api.proto.
 """
 import os
@@ -80,41 +78,14 @@ def sandbox_config(namespace, annotations):
 	)
 
 
-def start(runtime, sandbox, config, image, name):
-	container = encode((1, encode((1, name))), (2, encode((1, image))), (3, "/bin/sleep"), (4, "1000"))
+def run(runtime, sandbox, config, image, command):
+	container = encode((1, encode((1, "job"))), (2, encode((1, image))), (3, "/bin/sleep"), (4, "1000"))
 	created = runtime.call("CreateContainer", (1, sandbox), (2, container), (3, config))[1]
 	print("container", created.decode(), file=sys.stderr)
 	runtime.call("StartContainer", (1, created))
-	return created
-
-
-def execute(runtime, container, command):
-	said = runtime.call("ExecSync", (1, container), *((2, word) for word in command), (3, 60))
+	said = runtime.call("ExecSync", (1, created), *((2, word) for word in command), (3, 60))
 	sys.stdout.write(said.get(1, b"").decode() + said.get(2, b"").decode())
 	return said.get(3, 0)
-
-
-def run(runtime, sandbox, config, image, commands):
-	containers = [start(runtime, sandbox, config, image, f"job{i}") for i, command in enumerate(commands) if command != ["stop"]]
-	others = iter(containers)
-	for command in commands:
-		if command == ["stop"]:
-			runtime.call("StopContainer", (1, containers[0]))
-			continue
-		status = execute(runtime, next(others), command)
-		if status:
-			return status
-	return 0
-
-
-def split_commands(words):
-	commands = [[]]
-	for word in words:
-		if word == "---":
-			commands.append([])
-		else:
-			commands[-1].append(word)
-	return commands
 
 
 def main():
@@ -124,7 +95,7 @@ def main():
 	sandbox = None
 	try:
 		sandbox = runtime.call("RunPodSandbox", (1, config), (2, handler))[1]
-		return run(runtime, sandbox, config, image, split_commands(sys.argv[split + 1:]))
+		return run(runtime, sandbox, config, image, sys.argv[split + 1:])
 	except grpc.RpcError as e:
 		print(e.details(), file=sys.stderr)
 		return 1

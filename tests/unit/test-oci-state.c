@@ -248,46 +248,6 @@ static void sandbox_containers(void **state)
 	}
 }
 
-/* What one engine sets another one's pods may claim: where two do not agree there is none. */
-static void pods(void **state)
-{
-#define CRI  "\"io.kubernetes.cri.sandbox-id\":"
-#define CRIO "\"io.kubernetes.cri-o.SandboxID\":"
-	static const struct {
-		const char *in_state, *in_config, *pod;
-	} rows[] = {
-		{"", "", NULL},
-		{CRI "\"p1\"", "", "p1"},
-		{"", CRIO "\"p2\"", "p2"},
-		{CRI "\"p1\"", CRIO "\"p1\"", "p1"},
-		{CRI "\"p1\"," CRIO "\"p2\"", "", NULL},
-		{CRI "\"p1\"", CRIO "\"p2\"", NULL},
-		{CRI "\"p1\"", CRI "\"p2\"", "p1"},
-		{CRI "\"\"", "", NULL},
-		{CRI "\"../p\"", "", NULL},
-		{CRI "\"p:x\"", "", NULL},
-		{CRI "7", "", NULL},
-	};
-
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct oci_state parsed;
-		struct oci_config config;
-		char text[300];
-		const char *pod;
-
-		snprintf(text, sizeof(text), "{" HEAD ",\"annotations\":{%s}}", rows[i].in_state);
-		assert_int_equal(oci_state_parse(text, strlen(text), &parsed, NULL), 0);
-		snprintf(text, sizeof(text), "{\"root\":{\"path\":\"/\"},\"annotations\":{%s}}",
-			rows[i].in_config);
-		assert_int_equal(oci_config_parse(text, strlen(text), &config, NULL), 0);
-		pod = oci_pod(&parsed, &config);
-		if (!pod != !rows[i].pod || (pod && strcmp(pod, rows[i].pod) != 0))
-			fail_msg("'%s', '%s': '%s'", rows[i].in_state, rows[i].in_config, pod);
-		oci_state_release(&parsed);
-		oci_config_release(&config);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,7 +258,6 @@ int main(void)
 		cmocka_unit_test(wishes),
 		cmocka_unit_test(too_many_wishes),
 		cmocka_unit_test(sandbox_containers),
-		cmocka_unit_test(pods),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

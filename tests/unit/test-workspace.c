@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -405,69 +404,6 @@ static void removal_of_deep_and_closed_trees(void **state)
 	assert_false(is_there(place, "deep-tree"));
 }
 
-static int request_for(const char *revision, struct workspace_request **ret)
-{
-	struct workspace_config config;
-	struct source source = {.dir = {.path = (char[]){"/r"}, .fd = -1}};
-	char text[64];
-	int r;
-
-	config_init(&config);
-	snprintf(text, sizeof(text), "/r@%s,target=/w", revision);
-	r = config_parse_options(&config, text, CONFIG_ORIGIN_ANNOTATION, NULL);
-	if (r == 0)
-		r = workspace_request_new(&config, &source, "", ret, NULL);
-	config_release(&config);
-	return r;
-}
-
-static bool differs_from(const struct workspace_request *request, const char *revision)
-{
-	struct workspace_request *other = NULL;
-	char difference[200];
-	bool differs;
-
-	assert_int_equal(request_for(revision, &other), 0);
-	differs = workspace_request_differs(request, other, difference, sizeof(difference));
-	workspace_request_free(other);
-	return differs;
-}
-
-static void shared_by_a_pod(void **state)
-{
-	struct workspace_sharing sharing = {.connection = 77, .count = 1, .members = {getpid()}};
-	struct error err = {0};
-	struct workspace ws;
-	pid_t ended = fork();
-
-	if (ended == 0)
-		_exit(0);
-	waitpid(ended, NULL, 0);
-	must(workspace_create("pod:ws", &ws, &err), &err);
-	assert_int_equal(workspace_sharing_read(&ws, &sharing, NULL), -ENOENT);
-	assert_int_equal(workspace_sharing_add(&ws, getpid(), NULL), -ENOENT);
-	assert_int_equal(request_for("main", &sharing.request), 0);
-	must(workspace_sharing_store(&ws, &sharing, &err), &err);
-	workspace_sharing_release(&sharing);
-	workspace_sharing_release(&sharing);
-	must(workspace_sharing_add(&ws, ended, &err), &err);
-	must(workspace_sharing_add(&ws, getppid(), &err), &err);
-	must(workspace_sharing_read(&ws, &sharing, &err), &err);
-	/* Who has ended made room. */
-	assert_int_equal(sharing.count, 2);
-	assert_int_equal(sharing.members[0], getpid());
-	assert_int_equal(sharing.members[1], getppid());
-	assert_int_equal(sharing.connection, 77);
-	assert_false(differs_from(sharing.request, "main"));
-	assert_true(differs_from(sharing.request, "other"));
-	workspace_sharing_release(&sharing);
-	for (size_t i = 2; i < WORKSPACE_MEMBERS_MAX; i++)
-		must(workspace_sharing_add(&ws, getpid(), &err), &err);
-	assert_int_equal(workspace_sharing_add(&ws, getpid(), NULL), -E2BIG);
-	must(workspace_remove(&ws, false, &err), &err);
-	workspace_release(&ws);
-}
-
 #define test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -480,7 +416,6 @@ int main(void)
 		test(an_upper_is_taken_aside_before_it_is_removed),
 		test(listing_tells_the_living_from_the_dead),
 		test(a_lock_can_be_handed_on),
-		test(shared_by_a_pod),
 		test(a_second_removal_spares_the_next_of_that_id),
 		test(ids),
 		test(bad_ids),

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who writes the same id= for two containers of a pod means one workspace, which two containers
+ * cannot have. That they are of one pod the kernel says: they have a namespace in common that is
+ * not the engine's. An annotation says nothing, for an image can bring it.
+ */
+#include "hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <git-overlayfs/mount.h>
+
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/fully.h"
+
+/* In the record of a workspace that is called by an id= in an annotation. */
+#define NAMESPACES_FILE "namespaces"
+#define NAMESPACES_MAX	512
+
+/* Until a supervisor has seen that its container has ended. */
+#define NOTICED_MS 1000
+
+/* "KIND DEVICE:INODE" a line, and a line's end before the first. */
+struct namespaces {
+	char text[NAMESPACES_MAX];
+};
+
+static void find_namespaces(pid_t pid, struct namespaces *ret)
+{
+	static const char *const kinds[] = {"ipc", "net", "uts", "pid"};
+	size_t used = 1;
+
+	strcpy(ret->text, "\n");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct stat st;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kinds[i]);
+		if (namespace_is_shared(pid, kinds[i]) != 0 || stat(path, &st) < 0)
+			continue;
+		used += (size_t)snprintf(ret->text + used, sizeof(ret->text) - used, "%s %lu:%lu\n",
+			kinds[i], (unsigned long)st.st_dev, (unsigned long)st.st_ino);
+	}
+}
+
+static bool have_one_in_common(const struct namespaces *ours, const struct namespaces *theirs)
+{
+	for (const char *line = ours->text; line[1]; line = strchr(line + 1, '\n')) {
+		char whole[NAMESPACES_MAX];
+
+		snprintf(whole, sizeof(whole), "%.*s", (int)(strchr(line + 1, '\n') + 1 - line),
+			line);
+		if (strstr(theirs->text, whole))
+			return true;
+	}
+	return false;
+}
+
+/* False: it is called by no id=, or is being made. */
+static bool read_namespaces(const char *id, struct namespaces *ret)
+{
+	_cleanup_(workspace_release) struct workspace ws = {.run_fd = -1, .lock_fd = -1};
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (workspace_open(id, &ws, NULL) < 0)
+		return false;
+	fd = openat(ws.run_fd, NAMESPACES_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, ret->text, sizeof(ret->text) - 1);
+	if (n <= 0)
+		return false;
+	ret->text[n] = '\0';
+	return true;
+}
+
+static int write_namespaces(
+	const struct workspace *ws, const struct namespaces *namespaces, struct error *err)
+{
+	_cleanup_close_ int fd = openat(ws->run_fd, NAMESPACES_FILE,
+		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : write_fully(fd, namespaces->text, strlen(namespaces->text));
+
+	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "record of %s", ws->id) : 0;
+}
+
+struct search {
+	const char *name, *container_id;
+	struct namespaces namespaces;
+	char found[WORKSPACE_ID_MAX + 1];
+};
+
+/* One that is ending is in nobody's way: it is its container's alone. */
+static int look_at(void *ctx, const struct workspace_info *info)
+{
+	struct search *search = ctx;
+	size_t length = strlen(info->container);
+	struct namespaces theirs;
+
+	if (!info->alive || info->state == WORKSPACE_ENDING || length == 0 ||
+		strcmp(info->container, search->container_id) == 0 ||
+		strncmp(info->id, info->container, length) != 0 ||
+		info->id[length] != WORKSPACE_ID_SEPARATOR ||
+		strcmp(info->id + length + 1, search->name) != 0)
+		return 0;
+	if (!read_namespaces(info->id, &theirs) ||
+		!have_one_in_common(&search->namespaces, &theirs))
+		return 0;
+	snprintf(search->found, sizeof(search->found), "%s", info->container);
+	return 1;
+}
+
+/* 1: another one is called so. */
+static int try_claim(const struct workspace *ws, struct search *search, struct error *err)
+{
+	int lock_fd, r = workspace_lock_mounts(&lock_fd, err);
+
+	if (r < 0)
+		return r;
+	r = workspace_for_each(look_at, search, err);
+	if (r == 0)
+		r = write_namespaces(ws, &search->namespaces, err);
+	workspace_unlock_mounts(lock_fd);
+	return r;
+}
+
+int pod_claim_name(const struct workspace *ws, const char *name, const struct container *container,
+	struct error *err)
+{
+	static const struct timespec pause = {.tv_nsec = 50000000};
+	struct search search = {.name = name, .container_id = container->state.id};
+	int64_t until = clock_now_ms() + NOTICED_MS;
+	int r;
+
+	find_namespaces(container->state.pid, &search.namespaces);
+	/* A container that is made anew follows one that has ended, and may not be known to have.
+	 */
+	while ((r = try_claim(ws, &search, err)) > 0 && clock_now_ms() < until)
+		nanosleep(&pause, NULL);
+	if (r <= 0)
+		return r;
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"id=%s is a workspace of container %s of the same pod, and a workspace is one "
+		"container's; leave id= out, or choose another, and share files by a volume",
+		name, search.found);
+}
