@@ -103,7 +103,16 @@ struct policy_asker {
 	const char *service_account;
 };
 
-/* Fills namespaces and service account from the annotations of state and config. */
+/*
+ * True for a container of CRI-O's, or of containerd's CRI plugin, by what no image chooses: the
+ * name of its cgroup, or the place of its bundle.
+ */
+bool oci_is_of_kubernetes(const struct oci_state *state, const struct oci_config *config);
+
+/*
+ * Fills namespaces and service account from the annotations of state and config, or with NULL
+ * where no engine for Kubernetes has written them.
+ */
 void oci_asker(
 	const struct oci_state *state, const struct oci_config *config, struct policy_asker *ret);
 

@@ -200,6 +200,11 @@ void oci_asker(
 		"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"};
 	size_t count = 0;
 
+	ret->namespaces[0] = NULL;
+	ret->service_account = NULL;
+	/* Elsewhere an image may have brought them. */
+	if (!oci_is_of_kubernetes(state, config))
+		return;
 	for (size_t i = 0; i < OCI_NAMESPACES_MAX; i++) {
 		const char *name = annotation_of(state, config, keys[i]);
 

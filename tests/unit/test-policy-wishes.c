@@ -21,6 +21,8 @@
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define W	   "target=/workspace"
 
+#define CONTAINERD_BUNDLE "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c1"
+
 struct row {
 	const char *entry; /* of a policy that has no other */
 	const char *wish;
@@ -228,7 +230,9 @@ static void check_verdict(
 
 static void check_row(const struct row *row)
 {
-	struct oci_state state = {.json = annotations_of(row)};
+	struct oci_state state = {.id = strdup("c1"),
+		.bundle = strdup(CONTAINERD_BUNDLE),
+		.json = annotations_of(row)};
 	struct oci_config none = {0};
 	struct policy_asker asker = {.user = row->user};
 	struct workspace_config config;
@@ -263,6 +267,69 @@ static void verdicts(void **state)
 	assert_true(ROWS(rows) >= 100);
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check_row(&rows[i]);
+}
+
+/* An image brings annotations of any name: they count where an engine of Kubernetes made the rest.
+ */
+static void engines_of_kubernetes(void **test_state)
+{
+	static const struct row asked = {.wish = "/a.git,target=/w",
+		.namespace = "ci",
+		.pod_namespace = "ci",
+		.account = "b"};
+	static const struct {
+		const char *bundle, *cgroup;
+		bool counts;
+	} places[] = {
+		{CONTAINERD_BUNDLE, "/kubepods/pod1/c1", true},
+		{CONTAINERD_BUNDLE, NULL, true},
+		{"/run/k3s/containerd/io.containerd.runtime.v1.linux/k8s.io/c1", NULL, true},
+		{"/run/containerd/io.containerd.runtime.v2.task/default/c1", "/default/c1", false},
+		{"/run/containerd/io.containerd.runtime.v2.task/moby/c1", NULL, false},
+		{"/run/containerd/io.containerd.runtime.v2.task/k8s.io/c2", NULL, false},
+		{"/run/containerd/io.containerd.runtime.v2.task/k8s.io/x/c1", NULL, false},
+		{"/srv/io.containerd.runtime.v2.task/x/k8s.io/c1", NULL, false},
+		{"/k8s.io/c1", NULL, false},
+		{"/run/containers/storage/overlay-containers/c1/userdata",
+			"kubepods-besteffort-pod1.slice:crio:c1", true},
+		{"/run/containers/storage/overlay-containers/c1/userdata", "/kubepods/pod1/crio-c1",
+			true},
+		{"/var/lib/containers/storage/overlay-containers/c1/userdata",
+			"machine.slice:libpod:c1", false},
+		{"/b", "/libpod_parent/libpod-c1", false},
+		{"/b", "/x:crio:y/libpod-c1", false},
+		{"/b", "/crio-c1/libpod-c1", false},
+		{"/b", "system.slice:crio:c12", false},
+		{"/b", "system.slice:docker:c1", false},
+		{"/b", "crio-c1", false},
+		{"/b", "c1", false},
+		{"/b", "", false},
+		{"/b", NULL, false},
+	};
+
+	for (size_t i = 0; i < ROWS(places); i++) {
+		struct oci_state state = {.id = strdup("c1"),
+			.bundle = strdup(places[i].bundle),
+			.json = annotations_of(&asked)};
+		struct oci_config config = {0};
+		struct policy_asker asker = {.service_account = "left over"};
+		char text[200];
+
+		snprintf(text, sizeof(text), "{\"linux\":{\"cgroupsPath\":\"%s\"}}",
+			places[i].cgroup ? places[i].cgroup : "");
+		assert_int_equal(json_parse(places[i].cgroup ? text : "{}",
+					 places[i].cgroup ? strlen(text) : 2, &config.json, NULL),
+			0);
+		oci_asker(&state, &config, &asker);
+		if (!!asker.namespaces[0] != places[i].counts ||
+			!!asker.service_account != places[i].counts)
+			fail_msg("%s, %s: namespace %s, account %s", places[i].bundle,
+				places[i].cgroup ? places[i].cgroup : "no cgroup",
+				asker.namespaces[0] ? asker.namespaces[0] : "unknown",
+				asker.service_account ? asker.service_account : "unknown");
+		oci_state_release(&state);
+		oci_config_release(&config);
+	}
 }
 
 /* What never comes to a policy. */
@@ -396,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(engines_of_kubernetes),
 		cmocka_unit_test(wishes_without_sense),
 		cmocka_unit_test(wishes_as_people_write_them),
 		cmocka_unit_test(globs_end_soon),
