@@ -230,6 +230,18 @@ static int find_engine(struct configure_plan *plan, struct error *err)
 	return 0;
 }
 
+/* Puts what to do behind what is wrong with a file's text. */
+static void add_remedy(struct error *err)
+{
+	struct error what;
+
+	if (!err || err->code != EBADMSG)
+		return;
+	what = *err;
+	error_set(err, what.code, what.status,
+		"%.900s; nothing was changed, correct the file first", what.text);
+}
+
 int configure_plan_new(const struct configure_request *request, struct configure_plan **ret_plan,
 	struct error *err)
 {
@@ -248,6 +260,7 @@ int configure_plan_new(const struct configure_request *request, struct configure
 	if (r == 0)
 		r = plan->engine->plan(plan, err);
 	if (r < 0) {
+		add_remedy(err);
 		configure_plan_free(plan);
 		return r;
 	}

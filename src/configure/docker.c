@@ -39,6 +39,14 @@ static bool is_blank(const char *text, size_t size)
 	return strspn(text, " \t\r\n") == size;
 }
 
+/* What is wrong with the text, as plan.h wants that told. */
+static int broken(struct error *err)
+{
+	if (err && err->code != ENOMEM)
+		err->code = EBADMSG;
+	return err ? -err->code : -EBADMSG;
+}
+
 static int look(const struct configure_plan *plan, const char *text, size_t size,
 	struct found *ret_found, struct error *err)
 {
@@ -53,7 +61,7 @@ static int look(const struct configure_plan *plan, const char *text, size_t size
 		return 0;
 	r = json_parse(text + skip, size - skip, &json, err);
 	if (r < 0)
-		return r;
+		return broken(err);
 	runtime = json_member(json_member(json, keys[0]), keys[1]);
 	path = json_member_string(runtime, keys[2]);
 	name = json_member_string(json, "default-runtime");
@@ -108,7 +116,8 @@ static int put(const struct configure_plan *plan, const char *text, size_t size,
 	r = quote(plan->request->runtime, &path, err);
 	if (r < 0)
 		return r;
-	return json_splice_set(text, size, keys, 3, path, ret_text, ret_size, err);
+	r = json_splice_set(text, size, keys, 3, path, ret_text, ret_size, err);
+	return r < 0 ? broken(err) : r;
 }
 
 static int take(const struct configure_plan *plan, const char *text, size_t size, char **ret_text,

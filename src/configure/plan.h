@@ -46,7 +46,10 @@ extern const struct engine engine_podman, engine_docker, engine_containerd, engi
 
 /* How an engine changes a file that may hold what others wrote. */
 struct edit {
-	/* text NULL: there is no file. -errno, err without the path. */
+	/*
+	 * text NULL: there is no file. -errno, err without the path; EBADMSG in it: the text is
+	 * broken, and what to do about it is added.
+	 */
 	int (*put)(const struct configure_plan *plan, const char *text, size_t size,
 		char **ret_text, size_t *ret_size, struct error *err);
 	/* The text without what is ours. */

@@ -61,7 +61,7 @@ void toml_path_describe(const struct toml_path *path, char *ret_text, size_t siz
 static int broken(const struct toml_scan *scan, const char *what, struct error *err)
 {
 	return error_set(
-		err, EINVAL, EXIT_STATUS_FAILED, "not valid TOML: line %u: %s", scan->line, what);
+		err, EBADMSG, EXIT_STATUS_FAILED, "not valid TOML: line %u: %s", scan->line, what);
 }
 
 static char peek(const struct toml_scan *scan)

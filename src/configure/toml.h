@@ -44,9 +44,9 @@ struct toml_scan {
 	struct toml_path table;
 };
 
-/* -EINVAL for what is no text at all: a NUL byte, or bytes that are not UTF-8. */
+/* -EBADMSG for what is no text at all: a NUL byte, or bytes that are not UTF-8. */
 int toml_scan_begin(struct toml_scan *scan, const char *text, size_t size, struct error *err);
-/* 1 and the next statement, 0 at the end, -EINVAL with the line in err. Comments behind others do
+/* 1 and the next statement, 0 at the end, -EBADMSG with the line in err. Comments behind others do
  * not count. */
 int toml_scan_next(struct toml_scan *scan, struct toml_statement *ret_statement, struct error *err);
 
