@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ask.h"
 #include "diff.h"
 #include "util/cleanup.h"
 
@@ -279,43 +278,6 @@ void configure_plan_free(struct configure_plan *plan)
 	}
 	close_keep_errno(plan->root_fd);
 	free(plan);
-}
-
-/* --- asking the engine --- */
-
-void plan_path_outside(
-	const struct configure_plan *plan, const struct place *place, char *ret_path, size_t size)
-{
-	if (!strcmp(plan->request->root, "/"))
-		snprintf(ret_path, size, "%s", place->path);
-	else
-		snprintf(ret_path, size, "/proc/%d/fd/%d/%s", getpid(), place->dir_fd, place->name);
-}
-
-int plan_ask(
-	struct configure_plan *plan, const char *const words[], char **ret_text, struct error *err)
-{
-	struct answer answer;
-	int r = ask_program(words, &answer);
-
-	if (r == -ENOENT) {
-		snprintf(plan->check, sizeof(plan->check), "none, %s is not installed", words[0]);
-		return 1;
-	}
-	if (r < 0)
-		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "running %s", words[0]);
-	if (answer.status != 0) {
-		error_set(err, EINVAL, EXIT_STATUS_FAILED,
-			"%s refuses it, so nothing was changed: %.600s", words[0],
-			answer_last_line(answer.text));
-		/* Some say more than the last line does, but not what matters. */
-		if (strstr(answer.text, "unknown flag"))
-			err->code = ENOTSUP;
-		free(answer.text);
-		return err->code == ENOTSUP ? -ENOTSUP : -EINVAL;
-	}
-	*ret_text = answer.text;
-	return 0;
 }
 
 /* --- applying --- */

@@ -24,6 +24,12 @@ struct change {
 
 struct engine;
 
+/* What another program is told instead of a directory of this root. */
+struct outside {
+	char name[48];
+	char path[PATH_MAX];
+};
+
 struct configure_plan {
 	const struct configure_request *request;
 	const struct engine *engine;
@@ -32,6 +38,8 @@ struct configure_plan {
 	size_t count;
 	char note[1000];
 	char check[200];
+	struct outside outsides[2];
+	size_t outside_count;
 };
 
 struct engine {
@@ -77,9 +85,12 @@ void plan_note_missing(struct configure_plan *plan, const char *path);
  */
 int plan_ask(
 	struct configure_plan *plan, const char *const words[], char **ret_text, struct error *err);
-/* A path by which another program finds a place of this root. */
+/*
+ * A path by which another program finds a place of this root: at most two for plan_ask(), which
+ * tells a refusal with the places' own paths.
+ */
 void plan_path_outside(
-	const struct configure_plan *plan, const struct place *place, char *ret_path, size_t size);
+	struct configure_plan *plan, const struct place *place, char *ret_path, size_t size);
 /* Where a configuration file of the system's, or the user's, is: "/etc/NAME" or
  * "HOME/.config/NAME". */
 void plan_config_path(
