@@ -106,6 +106,8 @@ static int tell(const struct policy_arguments *arguments, const struct policy *p
 	};
 
 	if (r < 0 && report_is_allowed(&report)) {
+		if (!arguments->json)
+			report_print_missing(policy, arguments->policy);
 		*err = verdict;
 		return r;
 	}

@@ -111,7 +111,10 @@ int main(int argc, char **argv)
 		error_set_errno(&err, errno ? errno : EIO, EXIT_STATUS_FAILED, "standard output");
 		status = EXIT_STATUS_FAILED;
 	}
-	if (status != EXIT_STATUS_OK)
+	if (status != EXIT_STATUS_OK) {
+		/* What was printed comes first, into a pipe as well. */
+		fflush(stdout);
 		fprintf(stderr, "git-overlayfs: %s\n", err.text);
+	}
 	return status;
 }

@@ -125,13 +125,20 @@ static void print_limits_of_sight(const struct policy_report *report)
 		report->request->config->target, "'\n");
 }
 
+void report_print_missing(const struct policy *policy, const char *path)
+{
+	if (has_file(policy))
+		return;
+	print_name("there is no ", path, "\n");
+	printf("  %s\n  %s\n", no_file_rootful, no_file_rootless);
+}
+
 void report_print(const struct policy_report *report)
 {
 	ssize_t found = report_find_entry(report);
 
 	if (!has_file(report->policy)) {
-		print_name("there is no ", report->path, "\n");
-		printf("  %s\n  %s\n", no_file_rootful, no_file_rootless);
+		report_print_missing(report->policy, report->path);
 		print_name(report->is_rootful ? "not allowed: this is a hook of root"
 					      : "allowed: this is a rootless hook of ",
 			report->is_rootful ? "" : report->request->asker->user, "\n");
@@ -290,11 +297,9 @@ static void show_entry(const struct policy_entry *entry, size_t index)
 
 void policy_show(const struct policy *policy, const char *path)
 {
-	if (!has_file(policy)) {
-		print_name("there is no ", path, "\n");
-		printf("  %s\n  %s\n", no_file_rootful, no_file_rootless);
+	report_print_missing(policy, path);
+	if (!has_file(policy))
 		return;
-	}
 	print_name("", path, ": ");
 	printf("%zu %s%s\n", policy->count, policy->count == 1 ? "entry" : "entries",
 		policy->count ? "" : ": nothing is granted");

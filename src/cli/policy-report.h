@@ -19,6 +19,8 @@ ssize_t report_find_entry(const struct policy_report *report);
 /* Whether it is granted: by an entry, or since a rootless hook needs no policy. */
 bool report_is_allowed(const struct policy_report *report);
 
+/* What it means that there is no policy file, where there is none. */
+void report_print_missing(const struct policy *policy, const char *path);
 void report_print(const struct policy_report *report);
 int report_print_json(const struct policy_report *report, struct error *err);
 
