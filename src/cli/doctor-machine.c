@@ -167,6 +167,11 @@ void look_at_fusermount(struct finding *finding)
 	else if (stat(path, &st) < 0 || !(st.st_mode & S_ISUID) || st.st_uid != 0)
 		finding_set(finding, FINDING_WARN, "chmod u+s it, as its package does",
 			"%.300s is not set-user-ID root: plain users cannot mount", path);
+	else if (getuid() != 0 && !getpwuid(getuid()))
+		finding_set(finding, FINDING_WARN,
+			"add a line for it to /etc/passwd, or mount as root",
+			"user id %u has no name, and fusermount3 mounts for none without",
+			(unsigned)getuid());
 	else if (!mount_allow_other())
 		finding_set(finding, FINDING_WARN, "write user_allow_other into /etc/fuse.conf",
 			"a plain user's mount is visible to that user alone");

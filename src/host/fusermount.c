@@ -155,6 +155,11 @@ static int finish_helper(struct helper *helper, struct error *err)
 	words = last_words(text);
 	if (strstr(words, "busy"))
 		return error_set(err, EBUSY, EXIT_STATUS_BUSY, PROGRAM ": %s", words);
+	if (strstr(words, "not determine username"))
+		return error_set(err, EPERM, EXIT_STATUS_MACHINE,
+			PROGRAM ": %s: user id %u has no name; add a line for it to /etc/passwd, "
+				"or mount as root",
+			words, (unsigned)getuid());
 	if (*words)
 		return error_set(err, EPERM, EXIT_STATUS_MACHINE, PROGRAM ": %s", words);
 	return error_set(err, EIO, EXIT_STATUS_MACHINE,
