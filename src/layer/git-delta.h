@@ -39,6 +39,8 @@ int pack_entry_parse(const void *bytes, size_t size, struct pack_entry *ret_entr
 
 /* The sizes that a delta begins with take no more bytes than this up to 256 MiB. */
 #define DELTA_HEADER_LIKELY 8
+/* Two sizes of 64 bits. */
+#define DELTA_HEADER_MAX 20
 
 struct delta_header {
 	uint64_t base_size, result_size;

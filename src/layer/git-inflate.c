@@ -186,6 +186,22 @@ static int inflate_in_parts(
 	return done == size ? expect_end(inflater, &position) : -EINVAL;
 }
 
+int inflate_start(struct inflater_pool *pool, const struct deflated *stream, void *out, size_t size,
+	size_t *ret_done)
+{
+	struct position position = {.in = stream, .at = stream->start};
+	struct inflater *inflater = take(pool);
+	int r;
+
+	if (!inflater)
+		return -ENOMEM;
+	r = begin_stream(inflater);
+	if (r == 0)
+		r = inflate_some(inflater, &position, out, size, ret_done);
+	give_back(pool, inflater);
+	return r;
+}
+
 static int inflate_into_sink(struct inflater *inflater, const struct deflated *in, uint64_t size,
 	struct object_sink *sink)
 {

@@ -39,6 +39,9 @@ struct deflated {
  */
 int inflate_whole(
 	struct inflater_pool *pool, const struct deflated *stream, void *out, size_t size);
-/* The same piece by piece, by zlib: the sink has begun, and what it returns ends it. */
+/* The first `size` bytes, fewer where it has no more. What comes behind them is not looked at. */
+int inflate_start(struct inflater_pool *pool, const struct deflated *stream, void *out, size_t size,
+	size_t *ret_done);
+/* The whole piece by piece, by zlib: the sink has begun, and what it returns ends it. */
 int inflate_pieces(struct inflater_pool *pool, const struct deflated *stream, uint64_t size,
 	struct object_sink *sink);

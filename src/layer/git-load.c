@@ -16,9 +16,6 @@
 #include "util/fdcache.h"
 #include "util/fully.h"
 
-/* What is larger is never in memory as a whole, unless it is made of deltas. */
-#define LARGE_SIZE (8u << 20)
-
 static void explain(struct object_cause *cause, const git_oid *id, const char *what)
 {
 	char hex[GIT_OID_HEXSZ + 1];
@@ -183,7 +180,7 @@ static int load_content(const struct object_loader *loader, const git_oid *id,
 	struct object_content *ret_content, struct object_cause *ret_cause)
 {
 	struct object_bytes bytes;
-	int r = object_store_read(loader->store, id, GIT_OBJECT_BLOB, &bytes, ret_cause);
+	int r = object_store_read_small(loader->store, id, &bytes, ret_cause);
 
 	if (r < 0)
 		return r;
@@ -250,6 +247,7 @@ int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 
 	if (r < 0)
 		return r;
-	return size <= LARGE_SIZE ? load_content(loader, id, ret_content, ret_cause)
-				  : load_large(loader, id, ret_content, ret_cause);
+	/* Nobody has verified the size yet. */
+	r = size <= OBJECT_SMALL_MAX ? load_content(loader, id, ret_content, ret_cause) : -EFBIG;
+	return r == -EFBIG ? load_large(loader, id, ret_content, ret_cause) : r;
 }

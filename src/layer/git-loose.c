@@ -171,8 +171,23 @@ static int read_content(struct loose_file *file, char *out)
 	return 0;
 }
 
-int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *ret_bytes,
-	const char **ret_fault)
+static int read_whole(struct loose_file *file, struct room_share *share, char **ret_data)
+{
+	_cleanup_free_ char *data = NULL;
+	int r;
+
+	if (file->size > share->object_max)
+		return -EFBIG;
+	room_share_take(share, file->size);
+	data = malloc(file->size + 1);
+	r = data ? read_content(file, data) : corrupt(file, "out of memory");
+	if (r == 0)
+		*ret_data = steal_ptr(&data);
+	return r;
+}
+
+int loose_read(const char *objects_dir, const git_oid *id, struct room_share *share,
+	struct object_bytes *ret_bytes, const char **ret_fault)
 {
 	_cleanup_free_ char *data = NULL;
 	struct loose_file file;
@@ -181,8 +196,7 @@ int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *
 	*ret_fault = file.fault;
 	if (r <= 0)
 		return r;
-	data = malloc(file.size + 1);
-	r = data ? read_content(&file, data) : corrupt(&file, "out of memory");
+	r = read_whole(&file, share, &data);
 	loose_close(&file);
 	*ret_fault = file.fault;
 	if (r < 0)

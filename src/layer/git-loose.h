@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "layer/git-room.h"
 #include "layer/git-sink.h"
 #include "layer/git-store.h"
 
@@ -15,8 +16,9 @@
  * All return 1, or 0 where there is no such object in the objects directory, or -errno and the
  * reason.
  */
-int loose_read(const char *objects_dir, const git_oid *id, struct object_bytes *ret_bytes,
-	const char **ret_fault);
+/* Waits for room where the object is not small; `share`, which is empty, has it at return. */
+int loose_read(const char *objects_dir, const git_oid *id, struct room_share *share,
+	struct object_bytes *ret_bytes, const char **ret_fault);
 /* Into a sink. */
 int loose_read_pieces(const char *objects_dir, const git_oid *id, struct object_sink *sink,
 	const char **ret_fault);

@@ -6,41 +6,26 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "layer/git-hash.h"
+#include "layer/git-room.h"
 #include "layer/git-sink.h"
-#include "util/lock.h"
 
 struct held_pack;
 struct unpacker;
 
-/* For what is in memory as a whole. */
-struct pour_room {
-	struct mutex lock;
-	pthread_cond_t given;
-	uint64_t limit; /* immutable */
-	uint64_t taken guarded_by(lock);
-};
-
-void pour_room_init(struct pour_room *room, uint64_t limit);
-void pour_room_release(struct pour_room *room);
-/* Waits until there is room. What is larger than all there is has it alone. */
-void pour_room_take(struct pour_room *room, uint64_t size);
-void pour_room_give(struct pour_room *room, uint64_t size);
-
 struct pour {
 	struct object_sink base;  /* what the places put pieces into */
 	struct object_sink *sink; /* borrowed */
-	struct pour_room *room;	  /* borrowed */
+	struct room *room;	  /* borrowed */
 	/* Of what came last, as the next. NULL: nothing did. */
 	struct object_hasher *hasher;
 	git_object_t type;
 	int failure; /* what the sink said, which is the fault of no place */
 };
 
-void pour_init(struct pour *pour, struct object_sink *sink, struct pour_room *room);
+void pour_init(struct pour *pour, struct object_sink *sink, struct room *room);
 void pour_release(struct pour *pour);
 
 /* As unpack_object() and loose_read() return; what has come is not verified yet. */

@@ -21,7 +21,7 @@
 
 /* As many times a directory is listed again when packs vanish while it is. */
 #define SCAN_TRIES 5
-/* For what is large, and has to be in memory as a whole. */
+/* What is not small has so much at one time, or one of it. */
 #define ROOM_FOR_LARGE (128u << 20)
 
 /* Sorted by path. Never changed: a scan publishes a new one. */
@@ -38,7 +38,7 @@ struct object_store {
 	_Atomic(struct pack_list *) packs;
 	atomic_size_t last_found; /* objects that are wanted together lie together */
 	struct mutex scan_lock;	  /* one thread at a time looks for new packs */
-	struct pour_room room;
+	struct room room;	  /* for what has to be in memory as a whole */
 };
 
 void object_bytes_release(struct object_bytes *bytes)
@@ -199,7 +199,7 @@ void object_store_close(struct object_store *store)
 	free(store->dirs);
 	unpacker_free(store->unpacker);
 	mutex_destroy(&store->scan_lock);
-	pour_room_release(&store->room);
+	room_release(&store->room);
 	free(store);
 }
 
@@ -245,7 +245,7 @@ int object_store_open(
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	}
 	mutex_init(&store->scan_lock);
-	pour_room_init(&store->room, ROOM_FOR_LARGE);
+	room_init(&store->room, ROOM_FOR_LARGE);
 	atomic_store(&store->packs, none);
 	store->unpacker = unpacker_new();
 	r = add_directories(store, object_dirs);
@@ -268,7 +268,9 @@ struct request {
 	uint64_t size;
 	struct object_bytes bytes;
 	struct pour *pour; /* instead of into `bytes`; NULL: none */
+	uint64_t size_max; /* of what may go into `bytes` */
 	bool is_broken;	   /* a place has it, but not whole; `cause` says how */
+	bool is_too_large; /* a place has one that may not */
 	struct object_cause *cause;
 };
 
@@ -318,6 +320,10 @@ static bool judge(struct request *request, int found, git_object_t type, const c
 		return false;
 	if (request->pour && request->pour->failure)
 		return true;
+	if (found == -EFBIG) {
+		request->is_too_large = true;
+		return false;
+	}
 	if (found > 0 && is_valid(request, type))
 		return true;
 	request->is_broken = true;
@@ -333,7 +339,9 @@ static bool judge(struct request *request, int found, git_object_t type, const c
 static bool try_pack(
 	struct object_store *store, const struct held_pack *pack, struct request *request)
 {
+	struct room_share share = {&store->room, request->size_max};
 	const char *fault = "its index is corrupt";
+	bool is_whole;
 	git_object_t type = GIT_OBJECT_INVALID;
 	uint64_t offset;
 	int r = pack->fd < 0 ? 0 : pack_index_find(&pack->index, request->id->id, &offset);
@@ -347,15 +355,19 @@ static bool try_pack(
 		type = request->pour->type;
 		request->bytes.is_held = true;
 	} else if (r > 0) {
-		r = unpack_object(store->unpacker, pack, offset, &request->bytes, &fault);
+		r = unpack_object(store->unpacker, pack, offset, &share, &request->bytes, &fault);
 		type = request->bytes.type;
 		request->bytes.is_held = true;
 	}
-	return judge(request, r < 0 ? r : 1, type, fault);
+	is_whole = judge(request, r < 0 ? r : 1, type, fault);
+	room_share_end(&share);
+	return is_whole;
 }
 
-static bool try_loose(const char *objects_dir, struct request *request)
+static bool try_loose(struct object_store *store, const char *objects_dir, struct request *request)
 {
+	struct room_share share = {&store->room, request->size_max};
+	bool is_whole;
 	git_object_t type = GIT_OBJECT_INVALID;
 	const char *fault;
 	int r;
@@ -367,10 +379,12 @@ static bool try_loose(const char *objects_dir, struct request *request)
 		type = request->pour->type;
 		request->bytes.is_held = false;
 	} else {
-		r = loose_read(objects_dir, request->id, &request->bytes, &fault);
+		r = loose_read(objects_dir, request->id, &share, &request->bytes, &fault);
 		type = request->bytes.type;
 	}
-	return judge(request, r, type, fault);
+	is_whole = judge(request, r, type, fault);
+	room_share_end(&share);
+	return is_whole;
 }
 
 static bool try_all(
@@ -389,7 +403,7 @@ static bool try_all(
 		return true;
 	}
 	for (size_t i = 0; i < store->dir_count; i++)
-		if (try_loose(store->dirs[i], request))
+		if (try_loose(store, store->dirs[i], request))
 			return true;
 	return false;
 }
@@ -401,25 +415,46 @@ static int serve(struct object_store *store, struct request *request)
 
 	if (try_all(store, seen, request))
 		return 0;
+	if (request->is_too_large)
+		return -EFBIG;
 	/* A gc may have moved it into a new pack, also between our two looks. */
 	if (scan(store, seen, &is_new) < 0)
 		log_warning("new packs cannot be held");
 	if (try_all(store, atomic_load(&store->packs), request))
 		return 0;
+	if (request->is_too_large)
+		return -EFBIG;
 	if (!request->is_broken)
 		blame(request, "missing");
 	return -EIO;
+}
+
+static int read_up_to(struct object_store *store, struct request *request, uint64_t size_max,
+	struct object_bytes *ret_bytes)
+{
+	int r;
+
+	request->size_max = size_max;
+	r = serve(store, request);
+	if (r == 0)
+		*ret_bytes = request->bytes;
+	return r;
 }
 
 int object_store_read(struct object_store *store, const git_oid *id, git_object_t type,
 	struct object_bytes *ret_bytes, struct object_cause *ret_cause)
 {
 	struct request request = {.id = id, .type = type, .cause = ret_cause};
-	int r = serve(store, &request);
 
-	if (r == 0)
-		*ret_bytes = request.bytes;
-	return r;
+	return read_up_to(store, &request, UINT64_MAX, ret_bytes);
+}
+
+int object_store_read_small(struct object_store *store, const git_oid *id,
+	struct object_bytes *ret_bytes, struct object_cause *ret_cause)
+{
+	struct request request = {.id = id, .type = GIT_OBJECT_BLOB, .cause = ret_cause};
+
+	return read_up_to(store, &request, OBJECT_SMALL_MAX, ret_bytes);
 }
 
 int object_store_pour(struct object_store *store, const git_oid *id, git_object_t type,

@@ -17,6 +17,9 @@
 #include "layer/git-id.h"
 #include "layer/git-sink.h"
 
+/* A blob that is larger is never in memory as a whole, unless it is made of deltas. */
+#define OBJECT_SMALL_MAX (8u << 20)
+
 struct object_store;
 
 /* Why an object cannot be read, for the log line of who wanted it. */
@@ -45,6 +48,13 @@ void object_store_close(struct object_store *store); /* NULL is fine */
 int object_store_read(struct object_store *store, const git_oid *id, git_object_t type,
 	struct object_bytes *ret_bytes, struct object_cause *ret_cause);
 void object_bytes_release(struct object_bytes *bytes); /* idempotent */
+
+/*
+ * The same of a blob of at most OBJECT_SMALL_MAX bytes. -EFBIG where nothing but a larger one could
+ * be it: a place may claim any size for what another has whole.
+ */
+int object_store_read_small(struct object_store *store, const git_oid *id,
+	struct object_bytes *ret_bytes, struct object_cause *ret_cause);
 
 /*
  * The same into a sink, for large ones: what the sink has got counts only where this returns 0.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "layer/git-pack.h"
+#include "layer/git-room.h"
 #include "layer/git-sink.h"
 #include "layer/git-store.h"
 
@@ -14,9 +15,12 @@ struct unpacker;
 struct unpacker *unpacker_new(void);	       /* NULL: out of memory */
 void unpacker_free(struct unpacker *unpacker); /* NULL is fine */
 
-/* The object at this place. 0, or -errno and the reason. */
+/*
+ * The object at this place. 0, or -errno and the reason. Where it and what it is made of are not
+ * small it waits for room; `share`, which is empty, has at return what the object alone needs.
+ */
 int unpack_object(struct unpacker *unpacker, const struct held_pack *pack, uint64_t offset,
-	struct object_bytes *ret_bytes, const char **ret_fault);
+	struct room_share *share, struct object_bytes *ret_bytes, const char **ret_fault);
 
 /* The same into a sink, of what is no delta. */
 int unpack_pieces(struct unpacker *unpacker, const struct held_pack *pack, uint64_t offset,
