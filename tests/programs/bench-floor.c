@@ -2,21 +2,24 @@
 /*
  * bench-floor DIRECTORY MOUNTPOINT: the least that a FUSE server can do, as a peer in
  * tests/bench/run. It mirrors a directory, with one system call for a request and one thread,
- * which follows its client as ours does, promises the kernel that nothing changes behind it, and
- * checks nothing. What a row takes here is what its round trips cost. Not for use: names that are
- * renamed keep their old paths below them, and hard links are not known.
+ * which follows its client as ours does, promises the kernel that nothing changes behind it and
+ * that set-id bits go, and checks nothing. What a row takes here is what its round trips cost. Not
+ * for use: names that are renamed keep their old paths below them, hard links are not known, and
+ * set-id bits stay.
  */
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <linux/limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -463,6 +466,42 @@ static const struct fuse_lowlevel_ops operations = {
 	.releasedir = op_releasedir,
 };
 
+/* --- the connection --- */
+
+/*
+ * libfuse 3.14 does not know FUSE_HANDLE_KILLPRIV_V2, without which the kernel asks for
+ * security.capability before each write(2): it is put into the answer to INIT, which is the first.
+ */
+static bool has_offered, has_answered;
+
+static ssize_t read_request(int fd, void *buf, size_t size, void *data)
+{
+	const struct fuse_in_header *header = buf;
+	const struct fuse_init_in *in = (const struct fuse_init_in *)(header + 1);
+	ssize_t n = read(fd, buf, size);
+
+	(void)data;
+	if (n >= (ssize_t)(sizeof(*header) + sizeof(*in)) && header->opcode == FUSE_INIT)
+		has_offered = in->flags & FUSE_HANDLE_KILLPRIV_V2;
+	return n;
+}
+
+static ssize_t write_answer(int fd, struct iovec *iov, int count, void *data)
+{
+	(void)data;
+	if (!has_answered && has_offered && count > 1)
+		((struct fuse_init_out *)iov[1].iov_base)->flags |= FUSE_HANDLE_KILLPRIV_V2;
+	has_answered = true;
+	return writev(fd, iov, count);
+}
+
+static int connect_through(struct fuse_session *session)
+{
+	static const struct fuse_custom_io io = {.writev = write_answer, .read = read_request};
+
+	return fuse_session_custom_io(session, &io, fuse_session_fd(session));
+}
+
 static void serve(struct fuse_session *session)
 {
 	struct fuse_buf buffer = {0};
@@ -494,7 +533,7 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		errx(2, "usage: bench-floor DIRECTORY MOUNTPOINT");
 	session = fuse_session_new(&args, &operations, sizeof(operations), NULL);
-	if (!session || fuse_session_mount(session, argv[2]) != 0)
+	if (!session || fuse_session_mount(session, argv[2]) != 0 || connect_through(session) != 0)
 		return 1;
 	fuse_daemonize(0);
 	if (chdir(argv[1]) < 0)
