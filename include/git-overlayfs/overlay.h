@@ -75,7 +75,8 @@ struct overlay_config {
 	/*
 	 * Who opens files for a while, as requests need them, must not be refused. An object in use
 	 * keeps its last name (-ENFILE) where without it, it would hold one of the last so many
-	 * descriptors. 0: it is who opens one file more that is refused.
+	 * descriptors; a directory may take a quarter of these. 0: it is who opens one file more
+	 * that is refused.
 	 */
 	size_t spare_files;
 	/*

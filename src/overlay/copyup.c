@@ -238,7 +238,7 @@ static int publish_name(struct copyup *up, struct node *dir, int dir_fd, const c
 static int publish_orphan(struct copyup *up)
 {
 	_cleanup_close_ int fd = -1;
-	int r = upper_check_nameless(up->ov);
+	int r = upper_check_nameless(up->ov, node_is_dir(up->node));
 
 	if (r < 0)
 		return r;

@@ -287,7 +287,7 @@ static int register_unnamed(struct creation *c, struct node **ret_node)
 
 static int make_unnamed_counted(struct creation *c, struct node **ret_node)
 {
-	int r = upper_check_nameless(c->ov);
+	int r = upper_check_nameless(c->ov, false);
 
 	if (r == 0)
 		r = quota_take(c->ov->quota, 0, 1);

@@ -230,12 +230,19 @@ static size_t choose_open_max(void)
 	return all - (all / 8 < 1024 ? all / 8 : 1024);
 }
 
-/* Half of them at least may be without a name. */
-static size_t choose_nameless_max(const struct overlay *ov, size_t spare)
+/*
+ * Half of them at least may be without a name. Directories get a quarter of what is spared beyond
+ * that: whoever keeps many files without a name does not keep others from removing directories.
+ */
+static void choose_nameless_max(struct overlay *ov, size_t spare)
 {
+	ov->nameless_max = ov->nameless_dirs_max = SIZE_MAX;
 	if (!spare)
-		return SIZE_MAX;
-	return ov->open_max - (spare < ov->open_max / 2 ? spare : ov->open_max / 2);
+		return;
+	if (spare > ov->open_max / 2)
+		spare = ov->open_max / 2;
+	ov->nameless_max = ov->open_max - spare;
+	ov->nameless_dirs_max = ov->nameless_max + spare / 4;
 }
 
 int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, struct error *err)
@@ -267,7 +274,7 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_ov, st
 	ov->work_uid = ov->work_gid = (uint32_t)-1;
 	ov->fds = fdcache_shared();
 	ov->open_max = choose_open_max();
-	ov->nameless_max = choose_nameless_max(ov, config->spare_files);
+	choose_nameless_max(ov, config->spare_files);
 	mutex_init(&ov->rename_lock);
 	r = ov->layers ? set_up(ov, config, err)
 		       : error_set_errno(err, ENOMEM, EXIT_STATUS_FAILED, "overlay");

@@ -185,8 +185,9 @@ struct overlay {
 
 	struct quota *quota; /* NULL: the upper may grow as its file system lets it */
 	struct fdcache *fds;
-	size_t open_max;     /* immutable: so many descriptors may files hold */
-	size_t nameless_max; /* immutable: with so many no object may lose its last name */
+	size_t open_max; /* immutable: so many descriptors may files hold */
+	/* Immutable: with so many no object may lose its last name, and no directory its name. */
+	size_t nameless_max, nameless_dirs_max;
 	_Atomic size_t open_count;
 	_Atomic size_t freed_count; /* nodes, since memory was given back */
 	_Atomic uint64_t temp_counter;

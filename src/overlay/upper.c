@@ -339,9 +339,11 @@ int upper_stat(struct overlay *ov, struct node *node, struct stat *ret_st)
 	return r;
 }
 
-int upper_check_nameless(const struct overlay *ov)
+int upper_check_nameless(const struct overlay *ov, bool is_dir)
 {
-	return atomic_load(&ov->open_count) < ov->nameless_max ? 0 : -ENFILE;
+	size_t max = is_dir ? ov->nameless_dirs_max : ov->nameless_max;
+
+	return atomic_load(&ov->open_count) < max ? 0 : -ENFILE;
 }
 
 int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_hold *hold,
@@ -355,7 +357,7 @@ int upper_open_orphan(struct overlay *ov, struct node *node, const struct dir_ho
 	/* A descriptor for each of many links would use them all up. */
 	if (node_has_other_name(ov, node, hold->dir, name))
 		return 0;
-	r = upper_check_nameless(ov);
+	r = upper_check_nameless(ov, node_is_dir(node));
 	if (r < 0)
 		return r;
 	fd = call_openat(hold->pin.fd, name, O_PATH | O_NOFOLLOW, 0);

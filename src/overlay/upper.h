@@ -61,7 +61,7 @@ void work_temp_name(struct overlay *ov, char name[TEMP_NAME_MAX]);
 int work_remove(struct overlay *ov, const char *name);
 
 /* Before an object loses its last name. -ENFILE: too many have none as it is. */
-int upper_check_nameless(const struct overlay *ov);
+int upper_check_nameless(const struct overlay *ov, bool is_dir);
 
 /*
  * Keeps an upper object reachable when its last name goes. First, under the lock, a descriptor,
