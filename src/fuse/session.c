@@ -74,6 +74,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	if (session->wants_writeback && !wire_has_passthrough() && !session->opens_no_files)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	session->has_writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	/* With O_TRUNC in an OPEN its size goes wrong while others write (seen on 6.18). */
+	if (session->has_writeback)
+		conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
 	atomic_store(&session->counters->has_writeback, session->has_writeback);
 }
 
