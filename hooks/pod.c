@@ -16,13 +16,12 @@
 
 #include <git-overlayfs/mount.h>
 
+#include "host/workspace-internal.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/fully.h"
 
-/* In the record of a workspace that is called by an id= in an annotation. */
-#define NAMESPACES_FILE "namespaces"
-#define NAMESPACES_MAX	512
+#define NAMESPACES_MAX 512
 
 /* Until a supervisor has seen that its container has ended. */
 #define NOTICED_MS 1000
@@ -72,7 +71,7 @@ static bool read_namespaces(const char *id, struct namespaces *ret)
 
 	if (workspace_open(id, &ws, NULL) < 0)
 		return false;
-	fd = openat(ws.run_fd, NAMESPACES_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(ws.run_fd, WORKSPACE_NAMESPACES_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, ret->text, sizeof(ret->text) - 1);
 	if (n <= 0)
 		return false;
@@ -83,7 +82,7 @@ static bool read_namespaces(const char *id, struct namespaces *ret)
 static int write_namespaces(
 	const struct workspace *ws, const struct namespaces *namespaces, struct error *err)
 {
-	_cleanup_close_ int fd = openat(ws->run_fd, NAMESPACES_FILE,
+	_cleanup_close_ int fd = openat(ws->run_fd, WORKSPACE_NAMESPACES_FILE,
 		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : write_fully(fd, namespaces->text, strlen(namespaces->text));
 

@@ -8,6 +8,8 @@
 #include <git-overlayfs/workspace.h>
 
 #define WORKSPACE_FILE "workspace.json"
+/* In which namespaces a container is whose workspace has its name from an id=: the hook's. */
+#define WORKSPACE_NAMESPACES_FILE "namespaces"
 /* Stands in a state directory whose upper outlives the workspace. */
 #define WORKSPACE_KEEP_MARK "keep"
 

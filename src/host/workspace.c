@@ -134,7 +134,8 @@ static int clear_files(struct workspace *ws, struct error *err)
 	_cleanup_close_ int base_fd = -1;
 	int r;
 
-	if (unlinkat(ws->run_fd, WORKSPACE_FILE, 0) < 0 && errno != ENOENT)
+	if ((unlinkat(ws->run_fd, WORKSPACE_NAMESPACES_FILE, 0) < 0 && errno != ENOENT) ||
+		(unlinkat(ws->run_fd, WORKSPACE_FILE, 0) < 0 && errno != ENOENT))
 		return failed(err, -errno, "cannot clear the record of a dead one", ws->id);
 	r = find_state(ws, false, &base_fd, NULL);
 	if (r < 0)

@@ -147,12 +147,14 @@ static void a_live_one_is_busy_and_a_dead_one_is_cleared(void **state)
 	must(workspace_make_upper(&first, geteuid(), getegid(), &err), &err);
 	must(workspace_store(&first, &info, &err), &err);
 	mkdirat(((struct place *)*state)->fd, "deep/state/two/upper/left", 0);
+	close(openat(first.run_fd, WORKSPACE_NAMESPACES_FILE, O_CREAT | O_WRONLY, 0600));
 	assert_int_equal(workspace_create("two", &second, &err), -EBUSY);
 	assert_int_equal(err.status, EXIT_STATUS_BUSY);
 	workspace_release(&first);
 	must(workspace_create("two", &second, &err), &err);
 	assert_false(is_there(*state, "deep/state/two"));
 	assert_false(is_there(*state, "run/two/workspace.json"));
+	assert_false(is_there(*state, "run/two/" WORKSPACE_NAMESPACES_FILE));
 	must(workspace_remove(&second, false, &err), &err);
 	workspace_release(&second);
 }
