@@ -230,7 +230,9 @@ static int create(struct hook *hook, char **argv, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (oci_is_sandbox_container(&container->state, &container->config))
+	/* An image can say so, too. */
+	if (oci_is_sandbox_container(&container->state, &container->config) &&
+		oci_is_of_kubernetes(&container->state, &container->config))
 		return 0;
 	r = collect_wishes(hook, argv, err);
 	if (r < 0 || hook->wish_count == 0)
