@@ -23,6 +23,9 @@
 
 #define NAMESPACES_MAX 512
 
+/* Hooks alone hold it, and only to look and to write: a mount that hangs holds nobody up. */
+#define NAMES_LOCK ".naming"
+
 /* Until a supervisor has seen that its container has ended. */
 #define NOTICED_MS 1000
 
@@ -118,14 +121,14 @@ static int look_at(void *ctx, const struct workspace_info *info)
 /* 1: another one is called so. */
 static int try_claim(const struct workspace *ws, struct search *search, struct error *err)
 {
-	int lock_fd, r = workspace_lock_mounts(&lock_fd, err);
+	int lock_fd, r = workspace_lock_file(NAMES_LOCK, &lock_fd, err);
 
 	if (r < 0)
 		return r;
 	r = workspace_for_each(look_at, search, err);
 	if (r == 0)
 		r = write_namespaces(ws, &search->namespaces, err);
-	workspace_unlock_mounts(lock_fd);
+	workspace_unlock_file(NAMES_LOCK, lock_fd);
 	return r;
 }
 
