@@ -51,26 +51,16 @@ static bool process_is_within(const char *pid, const void *dir)
 	return false;
 }
 
+static int is_of_connection(void *ctx, const struct mountinfo *info)
+{
+	return !strcmp(info->type, MOUNTINFO_OURS) && info->minor == *(const unsigned *)ctx;
+}
+
 static bool namespace_shows(const char *pid, const void *connection)
 {
-	_cleanup_free_ char *line = NULL;
-	size_t capacity = 0;
-	bool found = false;
-	char path[300];
-	FILE *file;
+	unsigned minor = *(const unsigned *)connection;
 
-	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
-	file = fopen(path, "re");
-	while (file && !found && getline(&line, &capacity, file) > 0) {
-		_cleanup_(mountinfo_release) struct mountinfo mount = {0};
-
-		line[strcspn(line, "\n")] = '\0';
-		found = mountinfo_parse(line, &mount) == 0 && !strcmp(mount.type, MOUNTINFO_OURS) &&
-			mount.minor == *(const unsigned *)connection;
-	}
-	if (file)
-		fclose(file);
-	return found;
+	return mountinfo_for_each_of(pid, is_of_connection, &minor) > 0;
 }
 
 static void read_name(const char *pid, char *ret_name, size_t size)

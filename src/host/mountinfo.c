@@ -93,9 +93,22 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info)
 	return 0;
 }
 
+static FILE *open_mountinfo(const char *pid)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
+	return fopen(path, "re");
+}
+
 int mountinfo_for_each(mountinfo_fn fn, void *ctx)
 {
-	_cleanup_(cleanup_fclosep) FILE *file = fopen("/proc/self/mountinfo", "re");
+	return mountinfo_for_each_of("self", fn, ctx);
+}
+
+int mountinfo_for_each_of(const char *pid, mountinfo_fn fn, void *ctx)
+{
+	_cleanup_(cleanup_fclosep) FILE *file = open_mountinfo(pid);
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	ssize_t n;

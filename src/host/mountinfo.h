@@ -26,6 +26,8 @@ int mountinfo_parse(const char *line, struct mountinfo *ret_info);
 /* Non-zero stops; `info` is borrowed. */
 typedef int (*mountinfo_fn)(void *ctx, const struct mountinfo *info);
 int mountinfo_for_each(mountinfo_fn fn, void *ctx);
+/* The same of the mount namespace of a process, `pid` as in /proc. */
+int mountinfo_for_each_of(const char *pid, mountinfo_fn fn, void *ctx);
 
 /* The mount on top of others at exactly this path. -ENOENT. */
 int mountinfo_find(const char *mountpoint, struct mountinfo *ret_info);

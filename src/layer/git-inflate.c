@@ -20,8 +20,6 @@
 #define INPUT_SIZE 65536
 /* A stream that may be longer than this is read in parts. */
 #define WHOLE_INPUT_MAX (8u << 20)
-/* It is hashed and written while a processor has it near. */
-#define PIECE_SIZE (128u << 10)
 
 struct inflater {
 	struct inflater *next; /* protected by the pool's lock */
@@ -206,11 +204,11 @@ static int inflate_into_sink(struct inflater *inflater, const struct deflated *i
 	struct object_sink *sink)
 {
 	struct position position = {.in = in, .at = in->start};
-	_cleanup_free_ void *piece = malloc(PIECE_SIZE);
+	_cleanup_free_ void *piece = malloc(OBJECT_PIECE_SIZE);
 	int r = piece ? begin_stream(inflater) : -ENOMEM;
 
 	while (r == 0 && size > 0) {
-		size_t room = size < PIECE_SIZE ? size : PIECE_SIZE, done;
+		size_t room = size < OBJECT_PIECE_SIZE ? size : OBJECT_PIECE_SIZE, done;
 
 		r = inflate_some(inflater, &position, piece, room, &done);
 		if (r == 0)

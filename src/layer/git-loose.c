@@ -20,7 +20,6 @@
 /* deflate makes nothing smaller than a 1032nd part of it (zlib's technical notes). */
 #define INFLATE_FACTOR_MAX 1032
 #define INPUT_SIZE	   16384
-#define PIECE_SIZE	   (128u << 10)
 
 struct loose_file {
 	const char *fault; /* what is wrong with it */
@@ -209,7 +208,7 @@ int loose_read(const char *objects_dir, const git_oid *id, struct room_share *sh
 static int pour_content(struct loose_file *file, struct object_sink *sink)
 {
 	size_t ready = file->head_length - file->content_start;
-	_cleanup_free_ void *piece = malloc(PIECE_SIZE);
+	_cleanup_free_ void *piece = malloc(OBJECT_PIECE_SIZE);
 	uint64_t done = ready;
 	int r = sink->begin(sink, file->type, file->size);
 
@@ -220,7 +219,7 @@ static int pour_content(struct loose_file *file, struct object_sink *sink)
 	while (r == 0 && !file->is_at_end && done <= file->size) {
 		size_t more = 0;
 
-		r = inflate_some(file, piece, PIECE_SIZE, &more);
+		r = inflate_some(file, piece, OBJECT_PIECE_SIZE, &more);
 		if (r == 0)
 			r = sink->take(sink, piece, more);
 		done += more;

@@ -16,6 +16,7 @@
  * All return 1, or 0 where there is no such object in the objects directory, or -errno and the
  * reason.
  */
+
 /* Waits for room where the object is not small; `share`, which is empty, has it at return. */
 int loose_read(const char *objects_dir, const git_oid *id, struct room_share *share,
 	struct object_bytes *ret_bytes, const char **ret_fault);

@@ -7,6 +7,9 @@
 
 #include "layer/git-id.h"
 
+/* It is hashed and written while a processor has it near. */
+#define OBJECT_PIECE_SIZE (128u << 10)
+
 /* Both return 0, or -errno, which ends it. */
 struct object_sink {
 	/* What comes now is an object of this size; also once more, where another place has it. */

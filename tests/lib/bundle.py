@@ -4,7 +4,7 @@
 
 usage: bundle.py DIR ROOTFS [--userns FIRST] [--readonly] [--user UID:GID]
 	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]...
-	[--join PID | --join-all-but-user PID] -- COMMAND...
+	[--join PID] -- COMMAND...
 
 A mount is a bind of SOURCE, or where that is the word tmpfs, one of those. --join: the namespaces that the containers of a
 pod share are those of that process; --userns then tells its map.
@@ -38,7 +38,6 @@ def arguments():
 	parser.add_argument("--mount", action="append", default=[])
 	parser.add_argument("--propagation")
 	parser.add_argument("--join", type=int)
-	parser.add_argument("--join-all-but-user", type=int)
 	args = parser.parse_args(argv)
 	args.command = command or ["/bin/true"]
 	return args
@@ -76,9 +75,8 @@ def linux(args):
 		config["rootfsPropagation"] = args.propagation
 	config["namespaces"] = [{"type": kind} for kind in kinds]
 	for namespace in config["namespaces"]:
-		pid = args.join or args.join_all_but_user
-		if pid and namespace["type"] in POD_NAMESPACES and (args.join or namespace["type"] != "user"):
-			namespace["path"] = f"/proc/{pid}/ns/{POD_NAMESPACES[namespace['type']]}"
+		if args.join and namespace["type"] in POD_NAMESPACES:
+			namespace["path"] = f"/proc/{args.join}/ns/{POD_NAMESPACES[namespace['type']]}"
 	return config
 
 
