@@ -10,6 +10,7 @@
 
 #include <git-overlayfs/json.h>
 
+#include "configure/docker-file.h"
 #include "configure/place.h"
 #include "doctor-files.h"
 #include "util/cleanup.h"
@@ -68,15 +69,10 @@ static void judge(const char *path, const struct json *file, struct finding *fin
 			name);
 }
 
-/* dockerd takes a file without anything in it for an empty object. */
 static int parse(const struct place *place, struct json **ret_file, struct error *err)
 {
-	size_t skip = place->text && !strncmp(place->text, "\xef\xbb\xbf", 3) ? 3 : 0;
-	int r;
+	int r = place->text ? docker_file_parse(place->text, place->size, ret_file, err) : 0;
 
-	if (!place->text || strspn(place->text, " \t\r\n") == place->size)
-		return 0;
-	r = json_parse(place->text + skip, place->size - skip, ret_file, err);
 	return r < 0 ? error_prefix(err, "%s", place->path) : 0;
 }
 

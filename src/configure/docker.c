@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* docker knows no hooks: a runtime of its own, in daemon.json. */
+#include "docker-file.h"
 #include "plan.h"
 
 #include <errno.h>
@@ -33,12 +34,6 @@ static enum owner owner_of(const struct configure_plan *plan, const struct json 
 	return runtime->count == 1 ? OWNER_US : OWNER_US_AND_OTHERS;
 }
 
-/* docker takes a file without anything in it for an empty object. */
-static bool is_blank(const char *text, size_t size)
-{
-	return strspn(text, " \t\r\n") == size;
-}
-
 /* What is wrong with the text, as plan.h wants that told. */
 static int broken(struct error *err)
 {
@@ -50,18 +45,17 @@ static int broken(struct error *err)
 static int look(const struct configure_plan *plan, const char *text, size_t size,
 	struct found *ret_found, struct error *err)
 {
-	size_t skip = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	const struct json *runtime;
 	const char *path, *name;
 	struct json *json;
 	int r;
 
 	*ret_found = (struct found){.owner = OWNER_NONE};
-	if (is_blank(text, size))
-		return 0;
-	r = json_parse(text + skip, size - skip, &json, err);
+	r = docker_file_parse(text, size, &json, err);
 	if (r < 0)
 		return broken(err);
+	if (!json)
+		return 0;
 	runtime = json_member(json_member(json, keys[0]), keys[1]);
 	path = json_member_string(runtime, keys[2]);
 	name = json_member_string(json, "default-runtime");
@@ -100,7 +94,7 @@ static int put(const struct configure_plan *plan, const char *text, size_t size,
 	struct found found;
 	int r;
 
-	if (!text || is_blank(text, size)) {
+	if (!text || docker_file_is_blank(text, size)) {
 		text = "{}\n";
 		size = 3;
 	}
