@@ -112,7 +112,8 @@ names_in_pod() {
 	podman_run pod create --network=none --name pod >/dev/null
 	podman_start --pod pod -- 'echo one >/workspace/made'
 	first=$id
-	if podman_run run --pod pod --network=none --cgroups=disabled --annotation "org.git-overlayfs.mount=$wish" \
+	# It goes at once: it would be started with the pod, and might be the first.
+	if podman_run run --rm --pod pod --network=none --cgroups=disabled --annotation "org.git-overlayfs.mount=$wish" \
 		localhost/job:1 /bin/true >start.log 2>&1 </dev/null; then fail "two containers of a pod have a workspace called ws"; fi
 	grep -q "id=ws is a workspace of container $first of the same pod" hook.log || fail "$(cat start.log hook.log)"
 	wish="$PWD/repo.git@main;target=/workspace;id=other" podman_start --pod pod -- true
