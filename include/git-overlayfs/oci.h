@@ -70,7 +70,7 @@ void oci_wishes_free(struct oci_wish *wishes, size_t count);
 int oci_wish_from_text(const char *text, struct oci_wish *ret_wish, struct error *err);
 void oci_wish_release(struct oci_wish *wish);
 
-/* True for a pod's pause container, which gets no workspace. */
+/* True for the pause container of a pod of Kubernetes', which gets no workspace. */
 bool oci_is_sandbox_container(const struct oci_state *state, const struct oci_config *config);
 
 /*

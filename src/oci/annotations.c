@@ -226,8 +226,11 @@ bool oci_is_sandbox_container(const struct oci_state *state, const struct oci_co
 {
 	static const char *const keys[] = {
 		"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"};
-	const struct json *objects[] = {state ? state->json : NULL, config ? config->json : NULL};
+	const struct json *objects[] = {state->json, config->json};
 
+	/* An image can say so, too. */
+	if (!oci_is_of_kubernetes(state, config))
+		return false;
 	for (size_t o = 0; o < 2; o++)
 		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
 			if (annotation_is(objects[o], keys[k], "sandbox"))

@@ -225,25 +225,43 @@ static void too_many_wishes(void **state)
 	oci_state_release(&parsed);
 }
 
+#define BUNDLES "/run/containerd/io.containerd.runtime.v2.task/"
+
 static void sandbox_containers(void **state)
 {
 	static const struct {
-		const char *annotations;
+		const char *bundle, *annotations, *cgroup;
 		bool is_sandbox;
 	} rows[] = {
-		{"{}", false},
-		{"{\"io.kubernetes.cri.container-type\":\"sandbox\"}", true},
-		{"{\"io.kubernetes.cri.container-type\":\"container\"}", false},
-		{"{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"}", true},
+		{BUNDLES "k8s.io/c1", "{}", "", false},
+		{BUNDLES "k8s.io/c1", "{\"io.kubernetes.cri.container-type\":\"sandbox\"}", "",
+			true},
+		{BUNDLES "k8s.io/c1", "{\"io.kubernetes.cri.container-type\":\"container\"}", "",
+			false},
+		{"/b", "{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"}", "kubepods:crio:c1",
+			true},
+		/* An image can say so. */
+		{"/b", "{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"}", "", false},
+		{"/b", "{\"io.kubernetes.cri.container-type\":\"sandbox\"}", "", false},
+		{BUNDLES "default/c1", "{\"io.kubernetes.cri.container-type\":\"sandbox\"}", "",
+			false},
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct oci_state parsed;
-		char text[300];
+		struct oci_config config = {0};
+		char text[400];
 
-		snprintf(text, sizeof(text), "{" HEAD ",\"annotations\":%s}", rows[i].annotations);
+		snprintf(text, sizeof(text),
+			"{\"ociVersion\":\"1.0\",\"id\":\"c1\",\"bundle\":\"%s\",\"annotations\":%s}",
+			rows[i].bundle, rows[i].annotations);
 		assert_int_equal(oci_state_parse(text, strlen(text), &parsed, NULL), 0);
-		assert_int_equal(oci_is_sandbox_container(&parsed, NULL), rows[i].is_sandbox);
+		snprintf(text, sizeof(text),
+			"{\"root\":{\"path\":\"/r\"},\"linux\":{\"cgroupsPath\":\"%s\"}}",
+			rows[i].cgroup);
+		assert_int_equal(oci_config_parse(text, strlen(text), &config, NULL), 0);
+		assert_int_equal(oci_is_sandbox_container(&parsed, &config), rows[i].is_sandbox);
+		oci_config_release(&config);
 		oci_state_release(&parsed);
 	}
 }
