@@ -33,6 +33,7 @@
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/oci.h>
 #include <git-overlayfs/source.h>
+#include <git-overlayfs/supervisor.h>
 #include <git-overlayfs/workspace.h>
 
 struct volumes;
@@ -172,6 +173,20 @@ bool target_is_mountpoint(int target_fd);
 /* 1: the target holds something besides volumes, the name of which is returned; 0, -errno. */
 int target_find_content(int target_fd, const struct volumes *volumes, char *ret_name, size_t size);
 
+#define POD_NAMESPACES_MAX SUPERVISOR_HELD_MAX
+
+/*
+ * The namespaces that make containers one pod, where they have one of them in common that is not
+ * ours. While a descriptor is held nobody else's namespace gets its number.
+ */
+struct pod {
+	int fds[POD_NAMESPACES_MAX]; /* -1: ours, or none */
+};
+
+void pod_init(struct pod *pod);
+int pod_open(const struct container *container, struct pod *pod, struct error *err);
+void pod_release(struct pod *pod);
+
 /* The options of a configuration, for the supervisor's command line. */
 int supervise_options(const struct workspace_config *config, char **ret_text, struct error *err);
 
@@ -181,6 +196,7 @@ struct supervise_request {
 	const struct workspace_config *config;
 	const struct source *sources;
 	const struct workspace *workspace;
+	const struct pod *pod;
 	int upper_fd, work_fd; /* -1: none is given */
 };
 
@@ -194,13 +210,19 @@ int supervise_start(const struct supervise_request *request, pid_t *ret_pid, int
 int record_create(const char *id, const char *container_id, struct workspace *ret_workspace,
 	struct error *err);
 
+/* The name of an id= in an annotation, and the record of what it names. Borrowed. */
+struct pod_name {
+	const char *name;
+	const struct workspace *workspace;
+};
+
 /*
- * Claims the `name` of an id= in an annotation for the workspace, whose record is there. -EBUSY:
- * another container of the same pod has it, that is one with which this one has a namespace in
- * common that is not ours.
+ * Claims the names for a container, all or none. They are its own as long as whoever holds the
+ * locks of the records holds the pod's namespaces. -EBUSY: another container of the pod has the
+ * one at *ret_index.
  */
-int pod_claim_name(const struct workspace *ws, const char *name, const struct container *container,
-	struct error *err);
+int pod_claim_names(const struct pod *pod, const char *container_id, const struct pod_name *names,
+	size_t count, size_t *ret_index, struct error *err);
 
 /*
  * A container may have several entries of this hook, each of which is a process: CDI devices and
@@ -236,6 +258,7 @@ struct job_context {
 	const struct hook_options *options;
 	const struct container *container;
 	const struct policy *policy;
+	const struct pod *pod;
 	bool by_target; /* what --mount without id= is called; else wish->name */
 };
 
@@ -244,6 +267,10 @@ int job_compare(const void *a, const void *b);
 void job_init(struct job *job, const struct oci_wish *wish);
 /* Parses, opens the sources, asks the policy: nothing is made yet. */
 int job_prepare(struct job *job, const struct job_context *context, struct error *err);
+/* Makes the record, and nothing that anybody else sees. */
+int job_reserve(struct job *job, const struct job_context *context, struct error *err);
+/* What the pod has to know the job's workspace by; NULL: nothing. */
+const char *job_name_in_pod(const struct job *job);
 int job_start(struct job *job, const struct job_context *context, struct error *err);
 int job_release_workspace(struct job *job, struct error *err); /* READY: it lives on its own */
 void job_undo(struct job *job, const struct error *why);

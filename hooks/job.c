@@ -162,7 +162,25 @@ static int store_first_record(
 	return workspace_store(&job->workspace, &info, err);
 }
 
-static int make_workspace(struct job *job, const struct container *container, struct error *err)
+int job_reserve(struct job *job, const struct job_context *context, struct error *err)
+{
+	const struct container *container = context->container;
+	int r = record_create(job->id, container->state.id, &job->workspace, err);
+
+	if (r < 0)
+		return r;
+	job->has_workspace = true;
+	job->has_kept_upper = job->workspace.state_dir;
+	return store_first_record(job, container, err);
+}
+
+/* What the hook's own arguments name is nobody else's. */
+const char *job_name_in_pod(const struct job *job)
+{
+	return job->wish->trusted ? NULL : job->config.id;
+}
+
+static int make_upper(struct job *job, const struct container *container, struct error *err)
 {
 	const struct workspace_config *config = &job->config;
 	uid_t uid;
@@ -170,15 +188,6 @@ static int make_workspace(struct job *job, const struct container *container, st
 	int r = container_map_owner(
 		container, config->owner_uid, config->owner_gid, &uid, &gid, err);
 
-	if (!r)
-		r = record_create(job->id, container->state.id, &job->workspace, err);
-	if (r < 0)
-		return r;
-	job->has_workspace = true;
-	job->has_kept_upper = job->workspace.state_dir;
-	r = store_first_record(job, container, err);
-	if (!r && config->id && !job->wish->trusted)
-		r = pod_claim_name(&job->workspace, config->id, container, err);
 	if (r < 0)
 		return r;
 	/* The root of the workspace is the upper's: it belongs to whom the files belong to. */
@@ -225,11 +234,12 @@ int job_start(struct job *job, const struct job_context *context, struct error *
 		.config = &job->config,
 		.sources = job->places.sources,
 		.workspace = &job->workspace,
+		.pod = context->pod,
 		.upper_fd = job->places.upper.fd,
 		.work_fd = job->places.work.fd,
 	};
 	struct control_opened opened;
-	int r = make_workspace(job, context->container, err);
+	int r = make_upper(job, context->container, err);
 
 	if (!r)
 		r = supervise_start(&request, &job->supervisor, &job->control_fd, err);

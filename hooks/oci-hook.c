@@ -21,6 +21,7 @@ struct hook {
 	struct oci_wish *wishes;
 	size_t wish_count;
 	struct policy *policy;
+	struct pod pod;
 	struct job jobs[OCI_WORKSPACES_MAX];
 	size_t job_count;
 };
@@ -143,8 +144,41 @@ static void report_remarks(const struct hook *hook)
 			report_warning(&report, hook->jobs[i].mounter.remark.text);
 }
 
+static int claim_names(struct hook *hook, struct error *err)
+{
+	struct pod_name names[OCI_WORKSPACES_MAX];
+	const struct job *jobs[OCI_WORKSPACES_MAX];
+	size_t count = 0, taken = 0;
+	int r;
+
+	for (size_t i = 0; i < hook->job_count; i++) {
+		const struct job *job = &hook->jobs[i];
+
+		if (!job_name_in_pod(job))
+			continue;
+		names[count] = (struct pod_name){job_name_in_pod(job), &job->workspace};
+		jobs[count++] = job;
+	}
+	if (count == 0)
+		return 0;
+	r = pod_open(&hook->container, &hook->pod, err);
+	if (r < 0)
+		return r;
+	r = pod_claim_names(&hook->pod, hook->container.state.id, names, count, &taken, err);
+	return r < 0 ? name_wish(jobs[taken]->wish, err) : 0;
+}
+
+/* What all of them need comes first: then little has to be undone. */
 static int start_jobs(struct hook *hook, const struct job_context *context, struct error *err)
 {
+	int r;
+
+	for (size_t i = 0; i < hook->job_count; i++)
+		if (job_reserve(&hook->jobs[i], context, err) < 0)
+			return name_wish(hook->jobs[i].wish, err);
+	r = claim_names(hook, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < hook->job_count; i++)
 		if (job_start(&hook->jobs[i], context, err) < 0)
 			return name_wish(hook->jobs[i].wish, err);
@@ -169,6 +203,7 @@ static int run_jobs(struct hook *hook, struct error *err)
 {
 	struct job_context context = {.options = &hook->options,
 		.container = &hook->container,
+		.pod = &hook->pod,
 		.by_target = hook->entries.has_others};
 	int r = 0;
 
@@ -230,9 +265,7 @@ static int create(struct hook *hook, char **argv, struct error *err)
 
 	if (r < 0)
 		return r;
-	/* An image can say so, too. */
-	if (oci_is_sandbox_container(&container->state, &container->config) &&
-		oci_is_of_kubernetes(&container->state, &container->config))
+	if (oci_is_sandbox_container(&container->state, &container->config))
 		return 0;
 	r = collect_wishes(hook, argv, err);
 	if (r < 0 || hook->wish_count == 0)
@@ -254,6 +287,7 @@ static void hook_release(struct hook *hook)
 {
 	drop_wishes(hook);
 	policy_free(hook->policy);
+	pod_release(&hook->pod);
 	container_release(&hook->container);
 }
 
@@ -267,6 +301,7 @@ int main(int argc, char **argv)
 	clock_start(0);
 	r = clean_process();
 	container_init(&hook.container);
+	pod_init(&hook.pod);
 	if (!r)
 		r = hook_clean_environment();
 	if (r < 0)

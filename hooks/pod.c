@@ -29,27 +29,74 @@
 /* Until a supervisor has seen that its container has ended. */
 #define NOTICED_MS 1000
 
+/*
+ * A network namespace makes no pod: strangers have one in common where it is a way to a network
+ * (podman's --network=ns:PATH). Pods for Kubernetes share these, too, whatever else they share.
+ */
+static const char *const kinds[POD_NAMESPACES_MAX] = {"ipc", "uts", "pid"};
+
+/* -1 in *ret_fd: it is ours, or the kernel has none of the kind. */
+static int open_kind(
+	const struct container *container, const char *kind, int *ret_fd, struct error *err)
+{
+	pid_t pid = container->state.pid;
+	int r = namespace_is_shared(pid, kind);
+	char path[64];
+
+	*ret_fd = -1;
+	if (r > 0 || r == -ENOENT)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+	if (r == 0) {
+		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+		r = *ret_fd < 0 ? -errno : 0;
+	}
+	return r < 0 ? error_set_errno(err, -r, EXIT_STATUS_FAILED, "%s", path) : 0;
+}
+
+void pod_init(struct pod *pod)
+{
+	for (size_t i = 0; i < POD_NAMESPACES_MAX; i++)
+		pod->fds[i] = -1;
+}
+
+int pod_open(const struct container *container, struct pod *pod, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < POD_NAMESPACES_MAX; i++)
+		r = open_kind(container, kinds[i], &pod->fds[i], err);
+	return r;
+}
+
+void pod_release(struct pod *pod)
+{
+	for (size_t i = 0; i < POD_NAMESPACES_MAX; i++)
+		close_keep_errno(steal_fd(&pod->fds[i]));
+}
+
 /* "KIND DEVICE:INODE" a line, and a line's end before the first. */
 struct namespaces {
 	char text[NAMESPACES_MAX];
 };
 
-static void find_namespaces(pid_t pid, struct namespaces *ret)
+static int tell_namespaces(const struct pod *pod, struct namespaces *ret, struct error *err)
 {
-	static const char *const kinds[] = {"ipc", "net", "uts", "pid"};
 	size_t used = 1;
 
 	strcpy(ret->text, "\n");
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; i < POD_NAMESPACES_MAX; i++) {
 		struct stat st;
-		char path[64];
 
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kinds[i]);
-		if (namespace_is_shared(pid, kinds[i]) != 0 || stat(path, &st) < 0)
+		if (pod->fds[i] < 0)
 			continue;
+		if (fstat(pod->fds[i], &st) < 0)
+			return error_set_errno(
+				err, errno, EXIT_STATUS_FAILED, "%s namespace", kinds[i]);
 		used += (size_t)snprintf(ret->text + used, sizeof(ret->text) - used, "%s %lu:%lu\n",
 			kinds[i], (unsigned long)st.st_dev, (unsigned long)st.st_ino);
 	}
+	return 0;
 }
 
 static bool have_one_in_common(const struct namespaces *ours, const struct namespaces *theirs)
@@ -93,25 +140,38 @@ static int write_namespaces(
 }
 
 struct search {
-	const char *name, *container_id;
+	const char *container_id;
+	const struct pod_name *names;
+	size_t count;
 	struct namespaces namespaces;
+	size_t index; /* of the one that another has */
 	char found[WORKSPACE_ID_MAX + 1];
 };
+
+static bool find_name(struct search *search, const struct workspace_info *info)
+{
+	size_t length = strlen(info->container);
+
+	if (length == 0 || strncmp(info->id, info->container, length) != 0 ||
+		info->id[length] != WORKSPACE_ID_SEPARATOR)
+		return false;
+	for (size_t i = 0; i < search->count; i++) {
+		search->index = i;
+		if (strcmp(info->id + length + 1, search->names[i].name) == 0)
+			return true;
+	}
+	return false;
+}
 
 /* One that is ending is in nobody's way: it is its container's alone. */
 static int look_at(void *ctx, const struct workspace_info *info)
 {
 	struct search *search = ctx;
-	size_t length = strlen(info->container);
 	struct namespaces theirs;
 
-	if (!info->alive || info->state == WORKSPACE_ENDING || length == 0 ||
-		strcmp(info->container, search->container_id) == 0 ||
-		strncmp(info->id, info->container, length) != 0 ||
-		info->id[length] != WORKSPACE_ID_SEPARATOR ||
-		strcmp(info->id + length + 1, search->name) != 0)
-		return 0;
-	if (!read_namespaces(info->id, &theirs) ||
+	if (!info->alive || info->state == WORKSPACE_ENDING ||
+		strcmp(info->container, search->container_id) == 0 || !find_name(search, info) ||
+		!read_namespaces(info->id, &theirs) ||
 		!have_one_in_common(&search->namespaces, &theirs))
 		return 0;
 	snprintf(search->found, sizeof(search->found), "%s", info->container);
@@ -119,36 +179,39 @@ static int look_at(void *ctx, const struct workspace_info *info)
 }
 
 /* 1: another one is called so. */
-static int try_claim(const struct workspace *ws, struct search *search, struct error *err)
+static int try_claim(struct search *search, struct error *err)
 {
 	int lock_fd, r = workspace_lock_file(NAMES_LOCK, &lock_fd, err);
 
 	if (r < 0)
 		return r;
 	r = workspace_for_each(look_at, search, err);
-	if (r == 0)
-		r = write_namespaces(ws, &search->namespaces, err);
+	/* All of them or none: who has one and waits for another may be waited for. */
+	for (size_t i = 0; r == 0 && i < search->count; i++)
+		r = write_namespaces(search->names[i].workspace, &search->namespaces, err);
 	workspace_unlock_file(NAMES_LOCK, lock_fd);
 	return r;
 }
 
-int pod_claim_name(const struct workspace *ws, const char *name, const struct container *container,
-	struct error *err)
+int pod_claim_names(const struct pod *pod, const char *container_id, const struct pod_name *names,
+	size_t count, size_t *ret_index, struct error *err)
 {
 	static const struct timespec pause = {.tv_nsec = 50000000};
-	struct search search = {.name = name, .container_id = container->state.id};
-	int64_t until = clock_now_ms() + NOTICED_MS;
-	int r;
+	struct search search = {.container_id = container_id, .names = names, .count = count};
+	int64_t until = clock_now_ms() + clock_work_left(NOTICED_MS);
+	int r = count ? tell_namespaces(pod, &search.namespaces, err) : 0;
 
-	find_namespaces(container->state.pid, &search.namespaces);
+	if (r < 0 || count == 0)
+		return r;
 	/* A container that is made anew follows one that has ended, and may not be known to have.
 	 */
-	while ((r = try_claim(ws, &search, err)) > 0 && clock_now_ms() < until)
+	while ((r = try_claim(&search, err)) > 0 && clock_now_ms() < until)
 		nanosleep(&pause, NULL);
 	if (r <= 0)
 		return r;
+	*ret_index = search.index;
 	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
 		"id=%s is a workspace of container %s of the same pod, and a workspace is one "
 		"container's; leave id= out, or choose another, and share files by a volume",
-		name, search.found);
+		names[search.index].name, search.found);
 }

@@ -157,7 +157,7 @@ static int make_arguments(const struct supervise_request *request, int control_f
 
 	if (r < 0)
 		return r;
-	ret->room = request->config->layer_count + 16;
+	ret->room = request->config->layer_count + 16 + POD_NAMESPACES_MAX;
 	ret->words = calloc(ret->room, sizeof(char *));
 	if (!ret->words)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
@@ -174,6 +174,9 @@ static int make_arguments(const struct supervise_request *request, int control_f
 		r = add(ret, "--upper=%d", request->upper_fd);
 	if (!r && request->work_fd >= 0)
 		r = add(ret, "--work=%d", request->work_fd);
+	for (size_t i = 0; r == 0 && i < POD_NAMESPACES_MAX; i++)
+		if (request->pod->fds[i] >= 0)
+			r = add(ret, "--hold=%d", request->pod->fds[i]);
 	if (r < 0)
 		return error_set_errno(err, -r, EXIT_STATUS_FAILED, "supervisor");
 	r = add_sources(ret, request, err);
@@ -223,6 +226,8 @@ _Noreturn static void exec_supervisor(
 		r = let_pass(request->upper_fd);
 	if (!r)
 		r = let_pass(request->work_fd);
+	for (size_t i = 0; r == 0 && i < POD_NAMESPACES_MAX; i++)
+		r = let_pass(request->pod->fds[i]);
 	if (!r)
 		execv(request->program, words);
 	_exit(127);

@@ -12,12 +12,13 @@
  * A requester that execs the main program as supervisor (the hook) writes
  *
  *   git-overlayfs supervise --control=FD --workspace=ID --lock=FD [--userns=FD] [--pidfd=FD]
- *       [--container=ID] [--upper=FD --work=FD] [--debug] --source=TEXT... -- OPTIONS
+ *       [--container=ID] [--upper=FD --work=FD] [--hold=FD]... [--debug] --source=TEXT...
+ *       -- OPTIONS
  *
  * where --lock is workspace.lock_fd, each --source comes from source_to_text() in the order
  * of the layers, --upper and --work are the directories of upperdir= and workdir= as they
- * were judged (O_PATH will do), so that no path is resolved twice, and OPTIONS is the text of an
- * annotation with `owner=` in it.
+ * were judged (O_PATH will do), so that no path is resolved twice, --hold is nothing but held to
+ * the end, and OPTIONS is the text of an annotation with `owner=` in it.
  *
  * A requester that vanishes before READY undoes the workspace. The requester's
  * half of the protocol (control_*) lies in src/host and links neither FUSE nor
@@ -50,6 +51,9 @@ int control_send_fuse_fd(int fd, int fuse_fd, struct error *err);
 /* Tells the supervisor to go on without us. */
 int control_send_ready(int fd, struct error *err);
 
+/* What a record says of the container is true while this is held: its namespaces. */
+#define SUPERVISOR_HELD_MAX 3
+
 struct supervisor_request {
 	const struct workspace_config *config;
 	struct source *sources; /* one for each layer of the configuration */
@@ -59,9 +63,11 @@ struct supervisor_request {
 	int userns_fd;		     /* the daemon serves in this user namespace; -1: in ours */
 	int init_pidfd;		     /* the container's init; -1: none */
 	int upper_fd, work_fd;	     /* of config->upper and ->work, borrowed; -1: opened by path */
-	bool unmount;		     /* unmount info->mountpoint at the end (not in a container) */
-	bool plain_user;	     /* no namespaces to be had: Landlock and seccomp only */
-	bool foreground;	     /* keep standard error */
+	int held_fds[SUPERVISOR_HELD_MAX];
+	size_t held_count;
+	bool unmount;	 /* unmount info->mountpoint at the end (not in a container) */
+	bool plain_user; /* no namespaces to be had: Landlock and seccomp only */
+	bool foreground; /* keep standard error */
 	bool debug;
 	int log_fd; /* where the log goes; -1: syslog, in the foreground standard error */
 };

@@ -22,12 +22,15 @@ enum {
 	KEY_CONTAINER,
 	KEY_UPPER,
 	KEY_WORK,
+	KEY_HOLD,
 	KEY_DEBUG,
 	KEY_SOURCE,
 };
 
 struct words {
 	int control_fd, lock_fd, userns_fd, pidfd, upper_fd, work_fd;
+	int held_fds[SUPERVISOR_HELD_MAX];
+	size_t held_count;
 	const char *workspace, *container;
 	const char *sources[CONFIG_LAYERS_MAX];
 	size_t source_count;
@@ -50,6 +53,7 @@ static const struct cli_option supervise_options[] = {
 	{KEY_CONTAINER, "container", "ID", "the container"},
 	{KEY_UPPER, "upper", "FD", "the directory of upperdir="},
 	{KEY_WORK, "work", "FD", "the directory of workdir="},
+	{KEY_HOLD, "hold", "FD", "what is only held; may be repeated"},
 	{KEY_DEBUG, "debug", NULL, "trace every request"},
 	{KEY_SOURCE, "source", "TEXT", "what a layer was opened to; once for each"},
 	{0},
@@ -85,6 +89,10 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 		return take_fd(value, &words->upper_fd, err);
 	case KEY_WORK:
 		return take_fd(value, &words->work_fd, err);
+	case KEY_HOLD:
+		if (words->held_count == SUPERVISOR_HELD_MAX)
+			return error_set(err, E2BIG, EXIT_STATUS_USAGE, "too much to hold");
+		return take_fd(value, &words->held_fds[words->held_count++], err);
 	case KEY_WORKSPACE:
 		words->workspace = value;
 		return 0;
@@ -175,9 +183,11 @@ static int run_supervise(int argc, char **argv, struct error *err)
 		.init_pidfd = words.pidfd,
 		.upper_fd = words.upper_fd,
 		.work_fd = words.work_fd,
+		.held_count = words.held_count,
 		.debug = words.debug,
 		.log_fd = -1,
 	};
+	memcpy(request.held_fds, words.held_fds, sizeof(request.held_fds));
 	return supervisor_run(&request);
 }
 

@@ -42,7 +42,8 @@ static void close_others(int *keep, size_t count)
 static void close_foreign(const struct supervisor_request *request)
 {
 	size_t layers = request->config->layer_count, n = 0;
-	int *keep = calloc(8 + layers * (1 + SOURCE_ALTERNATES_MAX), sizeof(int));
+	int *keep =
+		calloc(8 + SUPERVISOR_HELD_MAX + layers * (1 + SOURCE_ALTERNATES_MAX), sizeof(int));
 
 	/* Without memory what is open stays open; the rest will soon fail with a word. */
 	if (!keep)
@@ -55,6 +56,8 @@ static void close_foreign(const struct supervisor_request *request)
 	keep[n++] = request->work_fd;
 	keep[n++] = request->workspace->lock_fd;
 	keep[n++] = request->workspace->run_fd;
+	for (size_t i = 0; i < request->held_count; i++)
+		keep[n++] = request->held_fds[i];
 	for (size_t i = 0; i < layers; i++) {
 		const struct source *source = &request->sources[i];
 

@@ -56,6 +56,8 @@ __attribute__((noreturn)) static void become_daemon(
 	close_fd(&s->init_pidfd);
 	close_fd(&s->request->workspace->lock_fd);
 	close_fd(&s->request->workspace->run_fd);
+	for (size_t i = 0; i < s->request->held_count; i++)
+		close_fd(&s->request->held_fds[i]);
 	_exit(daemon_run(&daemon));
 }
 

@@ -4,10 +4,10 @@
 
 usage: bundle.py DIR ROOTFS [--userns FIRST] [--readonly] [--user UID:GID]
 	[--annotation K=V]... [--env K=V]... [--hook STAGE=JSON-LIST]... [--propagation P] [--mount DESTINATION=SOURCE=OPTIONS]...
-	[--join PID] -- COMMAND...
+	[--join PID[:KIND,...]] [--capability NAME]... -- COMMAND...
 
 A mount is a bind of SOURCE, or where that is the word tmpfs, one of those. --join: the namespaces that the containers of a
-pod share are those of that process; --userns then tells its map.
+pod share, or those named, are those of that process; where the user namespace is one, --userns tells its map.
 """
 import argparse
 import json
@@ -37,7 +37,8 @@ def arguments():
 	parser.add_argument("--hook", action="append", default=[])
 	parser.add_argument("--mount", action="append", default=[])
 	parser.add_argument("--propagation")
-	parser.add_argument("--join", type=int)
+	parser.add_argument("--join")
+	parser.add_argument("--capability", action="append", default=[])
 	args = parser.parse_args(argv)
 	args.command = command or ["/bin/true"]
 	return args
@@ -74,9 +75,11 @@ def linux(args):
 	if args.propagation:
 		config["rootfsPropagation"] = args.propagation
 	config["namespaces"] = [{"type": kind} for kind in kinds]
+	pid, _, joined = (args.join or "").partition(":")
+	joined = joined.split(",") if joined else POD_NAMESPACES
 	for namespace in config["namespaces"]:
-		if args.join and namespace["type"] in POD_NAMESPACES:
-			namespace["path"] = f"/proc/{args.join}/ns/{POD_NAMESPACES[namespace['type']]}"
+		if pid and namespace["type"] in joined:
+			namespace["path"] = f"/proc/{pid}/ns/{POD_NAMESPACES[namespace['type']]}"
 	return config
 
 
@@ -94,7 +97,7 @@ def main():
 			"env": ["PATH=/bin:/sbin:/usr/bin", *args.env],
 			"cwd": "/",
 			"noNewPrivileges": True,
-			"capabilities": {kind: CAPABILITIES for kind in ("bounding", "effective", "permitted")},
+			"capabilities": {kind: CAPABILITIES + args.capability for kind in ("bounding", "effective", "permitted")},
 		},
 		"mounts": list(mounts(args)),
 		"annotations": dict(text.split("=", 1) for text in args.annotation),
