@@ -341,6 +341,16 @@ int object_cache_get(struct object_cache *cache, const git_oid *id, object_load_
 	return 0;
 }
 
+bool object_cache_has(struct object_cache *cache, const git_oid *id)
+{
+	bool found;
+
+	mutex_lock(&cache->lock);
+	found = find_locked(cache, id);
+	mutex_unlock(&cache->lock);
+	return found;
+}
+
 size_t object_cache_bytes(struct object_cache *cache)
 {
 	size_t bytes;

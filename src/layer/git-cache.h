@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,9 @@ void object_cache_close(struct object_cache *cache); /* NULL is fine */
 /* On success the caller ends its reference with cached_object_put(). */
 int object_cache_get(struct object_cache *cache, const git_oid *id, object_load_fn load, void *arg,
 	struct cached_object **ret_object, struct object_cause *ret_cause);
+
+/* Whether it is there, or somebody is loading it. */
+bool object_cache_has(struct object_cache *cache, const git_oid *id);
 
 /* Bytes of objects that are held or kept; for tests. */
 size_t object_cache_bytes(struct object_cache *cache);

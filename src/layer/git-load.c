@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,16 @@ int load_size(const struct object_loader *loader, const struct cached_object *tr
 	if (r == 0 && known && *ret_size < UINT32_MAX)
 		atomic_store_explicit(known, (uint32_t)*ret_size + 1, memory_order_relaxed);
 	return r;
+}
+
+int load_check_size(uint64_t told, uint64_t size, struct object_cause *ret_cause)
+{
+	if (size == told)
+		return 0;
+	snprintf(ret_cause->text, sizeof(ret_cause->text),
+		"one copy of its object is damaged: it claims %" PRIu64 " bytes and has %" PRIu64,
+		told, size);
+	return -EIO;
 }
 
 static int try_open_scratch(int dir_fd)
@@ -250,4 +261,35 @@ int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 	/* Nobody has verified the size yet. */
 	r = size <= OBJECT_SMALL_MAX ? load_content(loader, id, ret_content, ret_cause) : -EFBIG;
 	return r == -EFBIG ? load_large(loader, id, ret_content, ret_cause) : r;
+}
+
+/* Somebody's file, which may have what another place had of the object. */
+struct target {
+	struct object_sink sink;
+	int fd;
+	uint64_t size;
+};
+
+static int target_begin(struct object_sink *sink, git_object_t type, uint64_t size)
+{
+	struct target *target = (struct target *)sink;
+
+	target->size = size;
+	return ftruncate(target->fd, 0) < 0 || lseek(target->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+static int target_take(struct object_sink *sink, const void *data, size_t size)
+{
+	return write_fully(((struct target *)sink)->fd, data, size);
+}
+
+int load_into_file(const struct object_loader *loader, const git_oid *id, uint64_t size, int fd,
+	struct object_cause *ret_cause)
+{
+	struct target target = {.sink = {target_begin, target_take}, .fd = fd};
+	bool is_held;
+	int r = object_store_pour(
+		loader->store, id, GIT_OBJECT_BLOB, &target.sink, &is_held, ret_cause);
+
+	return r < 0 ? r : load_check_size(size, target.size, ret_cause);
 }

@@ -25,5 +25,13 @@ int load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
  */
 int load_size(const struct object_loader *loader, const struct cached_object *tree, uint32_t index,
 	uint64_t *ret_size, struct object_cause *ret_cause);
+/*
+ * A size is told by the first place that has the object, without a look at the content, which
+ * comes from the first place where it is sound. Where they differ one of them is damaged: -EIO.
+ */
+int load_check_size(uint64_t told, uint64_t size, struct object_cause *ret_cause);
 int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
+	struct object_cause *ret_cause);
+/* Writes a large blob of this size into an empty file, verified. The error is the cause's. */
+int load_into_file(const struct object_loader *loader, const git_oid *id, uint64_t size, int fd,
 	struct object_cause *ret_cause);

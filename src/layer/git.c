@@ -81,34 +81,19 @@ static int enter_node(
 	return r;
 }
 
-/*
- * A size is told by the first place that has the object, without a look at the content, which
- * comes from the first place where it is sound. Where they differ one of them is damaged.
- */
-static int check_size(const struct git_layer *self, const struct place *place, uint32_t index,
-	const struct object_content *content, struct object_cause *ret_cause)
-{
-	uint64_t size;
-	int r = load_size(&self->loader, place->object, index, &size, ret_cause);
-
-	if (r < 0 || size == content->size)
-		return r;
-	snprintf(ret_cause->text, sizeof(ret_cause->text),
-		"one copy of its object is damaged: it claims %" PRIu64 " bytes and has %" PRIu64,
-		size, (uint64_t)content->size);
-	return -EIO;
-}
-
 static int enter_blob(struct git_layer *self, const char *operation, const struct place *place,
 	uint32_t index, struct cached_object **ret_object)
 {
 	const git_oid id = git_entry_id(&place->entry);
 	struct object_cause cause = {""};
 	struct cached_object *object;
+	uint64_t size;
 	int r = object_cache_get(self->blobs, &id, load_blob, &self->loader, &object, &cause);
 
 	if (r == 0) {
-		r = check_size(self, place, index, cached_object_content(object), &cause);
+		r = load_size(&self->loader, place->object, index, &size, &cause);
+		if (r == 0)
+			r = load_check_size(size, cached_object_content(object)->size, &cause);
 		if (r < 0)
 			cached_object_put(object);
 	}
@@ -332,20 +317,28 @@ static void release_object(struct layer_file *file)
 	cached_object_put(file->cookie);
 }
 
+static int enter_file(
+	struct git_layer *self, const char *operation, layer_node_t node, struct place *ret_place)
+{
+	int r = enter_node(self, operation, node, ret_place);
+
+	if (r < 0)
+		return r;
+	if (!node_is_entry(node))
+		return -EISDIR;
+	return S_ISREG(ret_place->entry.mode) ? 0 : -EINVAL;
+}
+
 static int git_open_file(struct layer *layer, layer_node_t node, struct layer_file *ret_file)
 {
 	struct git_layer *self = git_layer_of(layer);
 	_cleanup_place_ struct place place = {0};
 	const struct object_content *content;
 	struct cached_object *object;
-	int r = enter_node(self, "open", node, &place);
+	int r = enter_file(self, "open", node, &place);
 
 	if (r < 0)
 		return r;
-	if (!node_is_entry(node))
-		return -EISDIR;
-	if (!S_ISREG(place.entry.mode))
-		return -EINVAL;
 	read_ahead_open(self->ahead, &place.slot->tree, node_entry(node));
 	r = enter_blob(self, "open", &place, node_entry(node), &object);
 	if (r < 0)
@@ -360,6 +353,27 @@ static int git_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 		.cookie = object,
 	};
 	return 0;
+}
+
+/* Small ones are inflated in memory, and those that are open are in a file already. */
+static int git_write_file(struct layer *layer, layer_node_t node, int fd)
+{
+	struct git_layer *self = git_layer_of(layer);
+	_cleanup_place_ struct place place = {0};
+	struct object_cause cause = {""};
+	uint64_t size;
+	git_oid id;
+	int r = enter_file(self, "copy", node, &place);
+
+	if (r < 0)
+		return r;
+	id = git_entry_id(&place.entry);
+	r = load_size(&self->loader, place.object, node_entry(node), &size, &cause);
+	if (r == 0 && (size <= OBJECT_SMALL_MAX || object_cache_has(self->blobs, &id)))
+		return -EOPNOTSUPP;
+	if (r == 0)
+		r = load_into_file(&self->loader, &id, size, fd, &cause);
+	return r < 0 ? failed(self, "copy", place.slot, place.entry.name, &cause, r) : 0;
 }
 
 /* git knows no xattrs. */
@@ -394,5 +408,7 @@ const struct layer_ops git_layer_ops = {
 	.getxattr = git_getxattr,
 	.listxattr = git_listxattr,
 	.statfs = git_statfs,
-	.shortcuts = {git_identify, git_count_directories},
+	.shortcuts = {.identify = git_identify,
+		.count_directories = git_count_directories,
+		.write_file = git_write_file},
 };

@@ -205,6 +205,17 @@ int layer_open_file(struct layer *layer, layer_node_t node, struct layer_file *r
 	return r;
 }
 
+int layer_write_file(struct layer *layer, layer_node_t node, int fd)
+{
+	int r;
+
+	if (!layer->ops->shortcuts.write_file)
+		return -EOPNOTSUPP;
+	r = layer->ops->shortcuts.write_file(layer, node, fd);
+	trace(layer, "write", node, NULL, r);
+	return r;
+}
+
 ssize_t layer_getxattr(
 	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size)
 {

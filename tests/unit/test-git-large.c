@@ -332,6 +332,96 @@ static void larger_than_was_said(void **state)
 		fail_msg("%ld bytes of memory for %d", peak() - before, SIZE);
 }
 
+/* Into a file that is not empty when another place has begun before. */
+static int write_blob(struct repo *repo, const char *name)
+{
+	int fd = open("copy", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	layer_node_t node;
+	int r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(repo_lookup(repo, name, &node), 0);
+	r = layer_write_file(repo->layer, node, fd);
+	layer_forget(repo->layer, node, 1);
+	close(fd);
+	return r;
+}
+
+static void expect_copy(struct repo *repo, const char *name)
+{
+	int before = atomic_load(&made), r = write_blob(repo, name);
+
+	if (r < 0)
+		fail_msg("copy of '%s': %s", name, error_name(-r));
+	shell("cmp copy %s", name);
+	assert_int_equal(atomic_load(&made), before);
+}
+
+static void straight_into_a_file(void **state)
+{
+	struct repo *repo = *state;
+	struct layer_file file;
+
+	make_repository();
+	shell("cd work; echo little >little; mkdir dir; cp little dir; ln -s little link;"
+	      "git --git-dir=../repo.git --work-tree=. add .;"
+	      "git --git-dir=../repo.git --work-tree=. commit -qm 2");
+	pack(true);
+	repo_open(repo, NULL);
+	expect_copy(repo, "a");
+	expect_copy(repo, "c");
+	assert_int_equal(write_blob(repo, "little"), -EOPNOTSUPP);
+	assert_int_equal(write_blob(repo, "link"), -EINVAL);
+	assert_int_equal(write_blob(repo, "dir"), -EISDIR);
+	/* It is in a file then, which can be cloned. */
+	assert_int_equal(open_blob(repo, "a", &file), 0);
+	assert_int_equal(write_blob(repo, "a"), -EOPNOTSUPP);
+	expect_copy(repo, "b");
+	layer_file_release(&file);
+	expect_copy(repo, "a");
+}
+
+static void a_copy_is_verified(void **state)
+{
+	struct repo *repo = *state;
+
+	make_repository();
+	shell("cp -r repo.git/objects sound");
+	pack(false);
+	damage("repo.git/objects/pack/*.pack");
+	repo->object_dirs[1] = "sound";
+	repo_open(repo, NULL);
+	expect_copy(repo, "a");
+	expect_copy(repo, "b");
+	repo_close(repo);
+	repo->object_dirs[1] = NULL;
+	shell("rm repo.git/objects/pack/*; cp -r sound/* repo.git/objects;"
+	      "find repo.git/objects -type f -size +1M -exec chmod u+w {} + -exec truncate -s "
+	      "7000000 {} +");
+	repo_open(repo, NULL);
+	assert_int_equal(write_blob(repo, "a"), -EIO);
+	repo_close(repo);
+	/* Its size is told by another object. */
+	repo->object_dirs[1] = "sound";
+	shell("cd repo.git; path() { echo objects/$(echo $1 | sed 's,..,&/,'); };"
+	      "head -c %d /dev/zero >../other; other=$(git hash-object -w ../other);"
+	      "chmod -R u+w objects; cp $(path $other) $(path $(git rev-parse main:a))",
+		SIZE + 1);
+	repo_open(repo, NULL);
+	assert_int_equal(write_blob(repo, "a"), -EIO);
+}
+
+static void no_room_for_a_copy(void **state)
+{
+	struct repo *repo = *state;
+
+	make_repository();
+	repo_open(repo, NULL);
+	atomic_store(&room_on_disk, 4000000);
+	assert_int_equal(write_blob(repo, "a"), -ENOSPC);
+	expect_copy(repo, "a");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, repo_setup, repo_teardown)
 
 int main(void)
@@ -345,6 +435,9 @@ int main(void)
 		TEST(cut_off),
 		TEST(the_disk_is_full),
 		TEST(larger_than_was_said),
+		TEST(straight_into_a_file),
+		TEST(a_copy_is_verified),
+		TEST(no_room_for_a_copy),
 	};
 
 	sem_init(&together, 0, 0);
