@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "build-config.h"
 #include "command.h"
+#include "configure/config-home.h"
 #include "host/workspace-internal.h"
 #include "util/cleanup.h"
 
@@ -66,21 +68,6 @@ static int take_option(void *ctx, int key, const char *value, struct error *err)
 		wish->request.root = value;
 		break;
 	}
-	return 0;
-}
-
-/* As the engines find it. */
-static int find_config_home(char **ret_home, struct error *err)
-{
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	bool has_config = config && *config == '/';
-
-	if (!has_config && (!home || *home != '/'))
-		return error_set(err, EINVAL, EXIT_STATUS_MACHINE,
-			"neither XDG_CONFIG_HOME nor HOME says where the user's files are");
-	if (asprintf(ret_home, "%s%s", has_config ? config : home, has_config ? "" : "/.config") <
-		0)
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
 	return 0;
 }
 
@@ -215,17 +202,21 @@ static int run_configure(int argc, char **argv, struct error *err)
 			.hooks_dir = HOOKS_DIR,
 			.program = PROGRAM_PATH,
 			.runtime = RUNTIME_PATH}};
-	_cleanup_free_ char *home = NULL;
+	char home[PATH_MAX];
 	int first, r = cli_parse(argc, argv, &command_configure, take_option, &wish, &first, err);
 
 	if (r == 0 && first != argc - 1)
 		r = error_set(err, EINVAL, EXIT_STATUS_USAGE,
 			"configure takes one engine: podman, docker, containerd or crio");
 	if (r == 0 && wish.rootless)
-		r = find_config_home(&home, err);
+		r = config_home_find(home, sizeof(home))
+			    ? 0
+			    : error_set(err, EINVAL, EXIT_STATUS_MACHINE,
+				      "neither XDG_CONFIG_HOME nor HOME says where the user's "
+				      "files are");
 	if (r == 0) {
 		wish.request.engine = argv[first];
-		wish.request.config_home = home;
+		wish.request.config_home = wish.rootless ? home : NULL;
 		r = configure(&wish, err);
 	}
 	return r < 0 ? err->status : EXIT_STATUS_OK;

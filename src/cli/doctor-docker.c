@@ -10,6 +10,7 @@
 
 #include <git-overlayfs/json.h>
 
+#include "configure/config-home.h"
 #include "configure/docker-file.h"
 #include "configure/place.h"
 #include "doctor-files.h"
@@ -21,14 +22,14 @@
 /* Of a rootless docker, where this user has one; else the system's. */
 static void find_file(char *ret_path, size_t size)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	static const char file[] = "/docker/daemon.json";
 
-	if (config && *config == '/')
-		snprintf(ret_path, size, "%s/docker/daemon.json", config);
-	else
-		snprintf(ret_path, size, "%s/.config/docker/daemon.json", home ? home : "");
-	if (geteuid() == 0 || !doctor_exists(ret_path))
-		snprintf(ret_path, size, SYSTEM_FILE);
+	if (geteuid() != 0 && config_home_find(ret_path, size - sizeof(file))) {
+		strcat(ret_path, file);
+		if (doctor_exists(ret_path))
+			return;
+	}
+	snprintf(ret_path, size, SYSTEM_FILE);
 }
 
 /* The name of a runtime that is ours, with its path; NULL: there is none. */

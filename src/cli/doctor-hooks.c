@@ -12,6 +12,7 @@
 #include <git-overlayfs/oci.h>
 
 #include "build-config.h"
+#include "configure/config-home.h"
 #include "configure/hooks-dirs.h"
 #include "doctor-files.h"
 #include "util/cleanup.h"
@@ -35,17 +36,10 @@ struct hooks {
 
 static int read_podman(struct hooks_dirs *dirs, struct error *err)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	bool has_config = config && *config == '/', has_home = home && *home == '/';
 	char path[PATH_MAX];
+	bool has_home = geteuid() != 0 && config_home_find(path, sizeof(path));
 
-	snprintf(path, sizeof(path), "%s%s",
-		has_config ? config
-		: has_home ? home
-			   : "",
-		has_config ? "" : "/.config");
-	return hooks_dirs_read_podman(
-		dirs, geteuid() != 0 && (has_config || has_home) ? path : NULL, err);
+	return hooks_dirs_read_podman(dirs, has_home ? path : NULL, err);
 }
 
 static const struct engine podman = {
