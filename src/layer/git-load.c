@@ -266,30 +266,44 @@ int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 /* Somebody's file, which may have what another place had of the object. */
 struct target {
 	struct object_sink sink;
-	int fd;
-	uint64_t size;
+	int fd, failure;
+	uint64_t told;
+	struct object_cause *cause;
 };
 
+/* At its whole length: a file system that guesses how far it will grow would take too much room. */
 static int target_begin(struct object_sink *sink, git_object_t type, uint64_t size)
 {
 	struct target *target = (struct target *)sink;
+	int r = load_check_size(target->told, size, target->cause);
 
-	target->size = size;
-	return ftruncate(target->fd, 0) < 0 || lseek(target->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+	if (r < 0)
+		return r;
+	if (ftruncate(target->fd, 0) < 0 || ftruncate(target->fd, (off_t)size) < 0 ||
+		lseek(target->fd, 0, SEEK_SET) < 0)
+		target->failure = -errno;
+	return target->failure;
 }
 
 static int target_take(struct object_sink *sink, const void *data, size_t size)
 {
-	return write_fully(((struct target *)sink)->fd, data, size);
+	struct target *target = (struct target *)sink;
+
+	target->failure = write_fully(target->fd, data, size);
+	return target->failure;
 }
 
 int load_into_file(const struct object_loader *loader, const git_oid *id, uint64_t size, int fd,
 	struct object_cause *ret_cause)
 {
-	struct target target = {.sink = {target_begin, target_take}, .fd = fd};
+	struct object_cause cause = {""}, damage = {""};
+	struct target target = {
+		.sink = {target_begin, target_take}, .fd = fd, .told = size, .cause = &damage};
 	bool is_held;
 	int r = object_store_pour(
-		loader->store, id, GIT_OBJECT_BLOB, &target.sink, &is_held, ret_cause);
+		loader->store, id, GIT_OBJECT_BLOB, &target.sink, &is_held, &cause);
 
-	return r < 0 ? r : load_check_size(size, target.size, ret_cause);
+	if (target.failure == 0)
+		*ret_cause = damage.text[0] ? damage : cause;
+	return r;
 }

@@ -32,6 +32,9 @@ int load_size(const struct object_loader *loader, const struct cached_object *tr
 int load_check_size(uint64_t told, uint64_t size, struct object_cause *ret_cause);
 int load_blob(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause);
-/* Writes a large blob of this size into an empty file, verified. The error is the cause's. */
+/*
+ * Writes a large blob of this size into an empty file, verified. No cause: it is the file that
+ * could not be written.
+ */
 int load_into_file(const struct object_loader *loader, const git_oid *id, uint64_t size, int fd,
 	struct object_cause *ret_cause);

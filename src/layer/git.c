@@ -373,7 +373,9 @@ static int git_write_file(struct layer *layer, layer_node_t node, int fd)
 		return -EOPNOTSUPP;
 	if (r == 0)
 		r = load_into_file(&self->loader, &id, size, fd, &cause);
-	return r < 0 ? failed(self, "copy", place.slot, place.entry.name, &cause, r) : 0;
+	/* A full disk is no fault of the repository. */
+	return r < 0 && *cause.text ? failed(self, "copy", place.slot, place.entry.name, &cause, r)
+				    : r;
 }
 
 /* git knows no xattrs. */

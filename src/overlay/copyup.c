@@ -49,11 +49,11 @@ static int stage_data(struct copyup *up)
 
 	if (up->size == 0)
 		return 0;
-	if (up->size >= (uint64_t)up->st.st_size) {
-		r = layer_write_file(up->lower.layer, up->lower.node, up->staged.fd);
-		if (r != -EOPNOTSUPP)
-			return r;
-	}
+	r = layer_write_file(up->lower.layer, up->lower.node, up->staged.fd);
+	if (r == 0 && up->size < (uint64_t)up->st.st_size)
+		r = call_ftruncate(up->staged.fd, (off_t)up->size);
+	if (r != -EOPNOTSUPP)
+		return r;
 	r = layer_open_file(up->lower.layer, up->lower.node, &file);
 	if (r < 0)
 		return r;
