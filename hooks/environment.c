@@ -20,7 +20,7 @@ static bool is_ours(const char *path)
 
 /*
  * Engines often give hooks a bare environment. The directories are then those which
- * the user's own `git-overlayfs list` looks into.
+ * the user's own `git-overlayfs list` looks into where XDG_RUNTIME_DIR is as usual, or not set.
  */
 static int find_user_directories(const char *runtime, const char *state, const char *home)
 {

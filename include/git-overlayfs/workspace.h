@@ -73,7 +73,8 @@ struct workspace_info {
 
 /*
  * Makes the record and takes its lock. `id` NULL: a random one. A dead record of the
- * same id is cleared away first; a live one is -EBUSY (EXIT_STATUS_BUSY).
+ * same id is cleared away first; a live one is -EBUSY (EXIT_STATUS_BUSY), or -EADDRINUSE where its
+ * record is in another run directory.
  */
 int workspace_create(const char *id, struct workspace *ret_ws, struct error *err);
 

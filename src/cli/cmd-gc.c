@@ -56,7 +56,7 @@ static int remove_found(const struct collector *collector, struct error *err)
 		struct error why = {0};
 		int r = collector->dry_run ? 0 : dead_remove(&collector->found[i], &why);
 
-		if (r < 0 && r != -EBUSY && first == 0) {
+		if (r < 0 && r != -EBUSY && r != -EADDRINUSE && first == 0) {
 			*err = why;
 			first = r;
 		} else if (r == 0) {

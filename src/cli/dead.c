@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,6 +30,15 @@ static bool has_record(int run_fd, const char *id)
 	return run_fd >= 0 && faccessat(run_fd, id, F_OK, 0) == 0;
 }
 
+/* Between the state directory and the lock on its upper nobody holds it. */
+static bool is_young(int base_fd, const char *id)
+{
+	_cleanup_close_ int fd =
+		openat(base_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && workspace_is_begun(fd);
+}
+
 /* Uppers without a record, which a reboot took, and that nobody wanted to keep. */
 static int pass_uppers(const struct dead_walk *walk, struct error *err)
 {
@@ -49,7 +59,9 @@ static int pass_uppers(const struct dead_walk *walk, struct error *err)
 			.id = entry->d_name, .mountpoint = none, .container = none};
 
 		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
-			!workspace_state_is_kept(dirfd(dir), entry->d_name))
+			!workspace_state_is_kept(dirfd(dir), entry->d_name) &&
+			!workspace_upper_is_held(dirfd(dir), entry->d_name) &&
+			!is_young(dirfd(dir), entry->d_name))
 			r = walk->each(walk->ctx, &info);
 	}
 	return r;
@@ -70,7 +82,8 @@ int dead_for_each(
 
 /*
  * Creating a workspace of the same id takes the lock and clears what a dead one left;
- * one that has come to life meanwhile is -EBUSY, and is left alone.
+ * one that has come to life meanwhile is -EBUSY, one that lives by another record is
+ * -EADDRINUSE, and both are left alone.
  */
 int dead_remove(const struct workspace_info *info, struct error *err)
 {

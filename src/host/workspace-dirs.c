@@ -12,14 +12,16 @@
 #include "util/cleanup.h"
 
 struct base {
-	const char *env;    /* what tests set */
-	const char *system; /* for root */
+	const char *env;     /* what tests set */
+	const char *of_user; /* what says where a user's is */
+	const char *system;  /* for root */
 	const char *what;
 };
 
 static const struct base bases[] = {
-	[WORKSPACE_RUN] = {"GIT_OVERLAYFS_RUN_DIR", "/run/git-overlayfs", "run directory"},
-	[WORKSPACE_STATE] = {"GIT_OVERLAYFS_STATE_DIR", "/var/lib/git-overlayfs",
+	[WORKSPACE_RUN] = {"GIT_OVERLAYFS_RUN_DIR", "XDG_RUNTIME_DIR", "/run/git-overlayfs",
+		"run directory"},
+	[WORKSPACE_STATE] = {"GIT_OVERLAYFS_STATE_DIR", "XDG_STATE_HOME", "/var/lib/git-overlayfs",
 		"state directory"},
 };
 
@@ -105,8 +107,9 @@ static int base_failed(const struct base *base, const char *path, int r, struct 
 {
 	if (r == -EPERM || r == -ELOOP || r == -ENOTDIR)
 		return error_set(err, -r, EXIT_STATUS_FAILED,
-			"%s %s: not a directory that belongs to this user alone; remove it",
-			base->what, path);
+			"%s %s: not a directory that belongs to this user alone; remove it, or set "
+			"%s to one that does",
+			base->what, path, base->of_user);
 	return error_set_errno(err, -r, EXIT_STATUS_FAILED, "%s %s", base->what, path);
 }
 

@@ -53,9 +53,11 @@ int workspace_discard_begin(
 	int r = workspace_base_open(WORKSPACE_RUN, false, &run, &run_fd, err);
 
 	*ret_discard = discard;
-	/* Meanwhile the id may be another's. */
-	if (r < 0 || !workspace_is_current(ws, run_fd))
+	if (r < 0)
 		return r;
+	/* Meanwhile the id may be another's. */
+	if (!workspace_is_current(ws, run_fd))
+		return workspace_leave_upper(ws, err);
 	r = workspace_base_open(WORKSPACE_STATE, false, &state, &discard.base_fd, NULL);
 	if (r == 0)
 		r = choose_name(ws->id, discard.name);

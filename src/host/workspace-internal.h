@@ -44,6 +44,13 @@ int workspace_info_read(
 	int run_fd, const char *id, struct workspace_info *ret_info, struct error *err);
 /* Whether the upper of this id, below the state directory, was to outlive its workspace. */
 bool workspace_state_is_kept(int base_fd, const char *id);
+/*
+ * Whether somebody serves from the upper of this id, whose record may be in another run directory:
+ * XDG_RUNTIME_DIR is not the same everywhere, nor for ever. Where it cannot be told, too.
+ */
+bool workspace_upper_is_held(int base_fd, const char *id);
+/* Of one whose record has gone: -ESTALE, its upper may be another's by now; 0: there is none. */
+int workspace_leave_upper(struct workspace *ws, struct error *err);
 /* Whether the record of this id is still the one that was opened. */
 bool workspace_is_current(const struct workspace *ws, int base_fd);
 /*

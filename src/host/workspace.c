@@ -18,6 +18,7 @@
 
 /* Nobody takes longer from the directory to its lock, or has died on the way. */
 #define BEGUN_MAX_S 5
+#define HELD_MAX_MS 500
 
 static int failed(struct error *err, int r, const char *what, const char *id)
 {
@@ -119,6 +120,33 @@ bool workspace_state_is_kept(int base_fd, const char *id)
 	return faccessat(base_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool workspace_upper_is_held(int base_fd, const char *id)
+{
+	char path[WORKSPACE_ID_MAX + 16];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/upper", id);
+	fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? errno != ENOENT : workspace_is_locked(fd);
+}
+
+/* A daemon outlives its supervisor for a moment. */
+static int await_unheld(int base_fd, const char *id, struct error *err)
+{
+	static const struct timespec pause = {.tv_nsec = 10000000};
+
+	for (int waited = 0; workspace_upper_is_held(base_fd, id); waited += 10) {
+		if (waited >= HELD_MAX_MS)
+			return error_set(err, EADDRINUSE, EXIT_STATUS_BUSY,
+				"workspace %s: its upper is in use, by a workspace whose record is "
+				"in another run directory; set XDG_RUNTIME_DIR as it was then, or "
+				"choose another id",
+				id);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* Nobody else was left to say so. */
 static void note_dead(const struct workspace_info *info)
 {
@@ -132,15 +160,18 @@ static void note_dead(const struct workspace_info *info)
 static int clear_files(struct workspace *ws, struct error *err)
 {
 	_cleanup_close_ int base_fd = -1;
-	int r;
+	int r = find_state(ws, false, &base_fd, NULL);
+	bool has_upper = r == 0 && !workspace_state_is_kept(base_fd, ws->id);
 
+	if (r < 0 && r != -ENOENT)
+		return failed(err, r, "state directory", ws->id);
+	r = has_upper ? await_unheld(base_fd, ws->id, err) : 0;
+	if (r < 0)
+		return r;
 	if ((unlinkat(ws->run_fd, WORKSPACE_NAMESPACES_FILE, 0) < 0 && errno != ENOENT) ||
 		(unlinkat(ws->run_fd, WORKSPACE_FILE, 0) < 0 && errno != ENOENT))
 		return failed(err, -errno, "cannot clear the record of a dead one", ws->id);
-	r = find_state(ws, false, &base_fd, NULL);
-	if (r < 0)
-		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
-	if (workspace_state_is_kept(base_fd, ws->id))
+	if (!has_upper)
 		return 0;
 	r = tree_remove(base_fd, ws->id);
 	free(steal_ptr(&ws->state_dir));
@@ -182,6 +213,8 @@ int workspace_create(const char *id, struct workspace *ret_ws, struct error *err
 	if (r == 0)
 		r = clear_dead(&ws, err);
 	if (r < 0) {
+		/* One that says nothing would look as if it was being made. */
+		unlinkat(base_fd, ws.id, AT_REMOVEDIR);
 		workspace_release(&ws);
 		return r;
 	}
@@ -235,6 +268,19 @@ bool workspace_is_current(const struct workspace *ws, int base_fd)
 	       mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
 }
 
+int workspace_leave_upper(struct workspace *ws, struct error *err)
+{
+	_cleanup_close_ int state_fd = -1;
+	int r = find_state(ws, false, &state_fd, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
+	return error_set(err, ESTALE, EXIT_STATUS_FAILED,
+		"workspace %s: somebody removed its record, so its upper stays until "
+		"git-overlayfs gc",
+		ws->id);
+}
+
 static int remove_upper(struct workspace *ws, struct error *err)
 {
 	_cleanup_close_ int state_fd = -1;
@@ -255,7 +301,8 @@ int workspace_remove_upper(struct workspace *ws, struct error *err)
 
 	if (r < 0)
 		return r;
-	return workspace_is_current(ws, base_fd) ? remove_upper(ws, err) : 0;
+	return workspace_is_current(ws, base_fd) ? remove_upper(ws, err)
+						 : workspace_leave_upper(ws, err);
 }
 
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
