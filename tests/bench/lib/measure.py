@@ -168,12 +168,15 @@ def fresh_sample(bench, row, name):
 		return row.job(place)
 
 
+def speeds(unit, who, versus):
+	"""How many times as fast in each round, in which the two were neighbours."""
+	return [b / a if unit in LESS else a / b for a, b in zip(who, versus) if a and b]
+
+
 def speed(unit, who, versus):
-	"""How many times as fast: the median over the rounds, in each of which the two were neighbours."""
-	pairs = [(a, b) for a, b in zip(who, versus) if a and b]
-	if not pairs:
-		return None
-	return statistics.median(b / a if unit in LESS else a / b for a, b in pairs)
+	"""The median over the rounds."""
+	found = speeds(unit, who, versus)
+	return statistics.median(found) if found else None
 
 
 def finish(row, result):

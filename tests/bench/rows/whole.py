@@ -70,8 +70,8 @@ def find_million(place):
 MAKE = "make -s tinyconfig >/dev/null 2>&1 && make -s -j2 lib/"
 
 
-@row("build", "make tinyconfig and make -j2 of the kernel's lib", tree="linux", rounds=2, level="default", limit=300,
-	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens"), needs=("make", "flex", "bison", "bc"), lines={
+@row("build", "make tinyconfig and make -j2 of the kernel's lib", tree="linux", rounds=3, level="default", limit=400,
+	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens", "floor"), needs=("make", "flex", "bison", "bc"), lines={
 		"build": Line([who.over("clone", round(1 / 1.10, 2)) for who in (ours, opens)], "s",
 			"make tinyconfig and make -j2 of the kernel's lib; the clone is a native directory"),
 		"workspace-build": Line([ours.over("clone", 1)], "s", "the same, and what it takes to get the tree")})
@@ -202,7 +202,7 @@ APPEND = "printf x >>data"
 
 @row("copy-up", "the first byte written to a file of 256 MiB, nobody waits for the disk; natively: cp of it", tree="large",
 	volatile=True, peers=("native", "overlay", "fuse-overlayfs", "ours-dir", "ours"), level="default", limit=90, lines={
-		"copy-up": Line([ours_dir.over("native", 0.9)], "s", "the first byte written to a lower file of 256 MiB (volatile); natively: cp of it"),
+		"copy-up": Line([who.over("native", 0.9) for who in (ours_dir, ours)], "s", "the first byte written to a lower file of 256 MiB (volatile); natively: cp of it"),
 	})
 def copy_up(place):
 	if place.peer == "native":
@@ -211,9 +211,9 @@ def copy_up(place):
 
 
 @row("copy-up-reflink", "the same on XFS, which can share blocks", volatile=True, level="default", needs=("mkfs.xfs",), rounds=3,
-	custom=True, peers=("native", "overlay", "fuse-overlayfs", "ours-dir"), lines={
+	custom=True, peers=("native", "overlay", "fuse-overlayfs", "ours-dir", "ours"), lines={
 		"copy-up-reflink": Line([], "s", "the first byte written to a lower file of 256 MiB on XFS; natively: cp --reflink"),
-		"copy-up-growth": Line([ours_dir.at_most(2)], "x", "the same, as a multiple of what 16 MiB take")})
+		"copy-up-growth": Line([who.at_most(2) for who in (ours_dir, ours)], "x", "the same, as a multiple of what 16 MiB take")})
 def copy_up_reflink(bench, row_, peer):
 	with bench.file_system(1024, "mkfs.xfs", "-q", "-m", "reflink=1") as top:
 		seconds = {}
@@ -221,8 +221,13 @@ def copy_up_reflink(bench, row_, peer):
 			lower = f"{top}/lower-{megabytes}"
 			os.mkdir(lower)
 			command.run(bench.program, "fill", "data", str(megabytes), cwd=lower)
+			repository = f"{top}/repository-{megabytes}"
+			if peer == "ours":
+				with open(f"{lower}/data", "rb") as f:
+					trees.import_files(repository, [("data", f.read())])
 			command.run("sync", "-f", lower)
-			with contextlib.closing(bench.open(peer, row_, trees.Tree(f"large-{megabytes}", None, lambda lower=lower: lower))) as place:
+			tree = trees.Tree(f"large-{megabytes}", repository, lambda lower=lower: lower)
+			with contextlib.closing(bench.open(peer, row_, tree)) as place:
 				line = "cp --reflink=always data ../copy && printf x >>../copy" if peer == "native" else APPEND
 				seconds[megabytes] = place.time(line, shell=True)
 	return {"copy-up-reflink": seconds[256], "copy-up-growth": seconds[256] / seconds[16]}
