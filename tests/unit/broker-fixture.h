@@ -39,12 +39,13 @@ static inline bool can_register(void)
 	return false;
 }
 
-static inline int setup_for(void **state, pid_t daemon)
+/* `dir_fd` is where the upper lies: on so many file systems on top of each other. */
+static inline int setup_at(void **state, pid_t daemon, int dir_fd, unsigned depth)
 {
 	struct place *place = calloc(1, sizeof(*place));
 	struct broker_wish wish = {.daemon = daemon,
-		.upper_fd = top_fd,
-		.work_fd = top_fd,
+		.upper_fd = dir_fd,
+		.work_fd = dir_fd,
 		.seccomp = SECCOMP_MODE_KILL};
 	struct error err = {0};
 	int fds[2];
@@ -55,7 +56,7 @@ static inline int setup_for(void **state, pid_t daemon)
 	if (!can_register())
 		return 0;
 	if (control_pair(fds, &err) < 0 ||
-		passthrough_connect(1, &place->fuse_fd, &place->mount_fd, &err) < 0)
+		passthrough_connect(depth, &place->fuse_fd, &place->mount_fd, &err) < 0)
 		fail_msg("%s", err.text);
 	place->socket_fd = fds[0];
 	wish.daemon_fd = fds[1];
@@ -65,6 +66,11 @@ static inline int setup_for(void **state, pid_t daemon)
 	if (broker_give_device(&place->broker, place->fuse_fd, &err) < 0)
 		fail_msg("%s", err.text);
 	return 0;
+}
+
+static inline int setup_for(void **state, pid_t daemon)
+{
+	return setup_at(state, daemon, top_fd, 1);
 }
 
 static inline int setup(void **state)
