@@ -24,6 +24,9 @@
 /* Where the process keeps what it holds; above them nothing stays open. */
 enum { AT_DAEMON = 3, AT_SETUP, AT_COUNT };
 
+/* Who is root towards no file system. */
+#define NOBODY 65534
+
 /*
  * An overlayfs gives files devices of their own, by the layer that they lie in: those of new ones
  * is that of its upper.
@@ -64,11 +67,24 @@ static int read_fs_ids(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
 }
 
 /*
- * The kernel keeps the credentials of who registers a file, and uses them to open, read and write
- * it: they must be no more than the daemon's. The ids count for blocks that are reserved to root,
- * and for servers that ask who it is; of the capabilities CAP_SYS_RESOURCE would pass by quotas.
+ * Whether it keeps blocks for root, and knows root by the id. None of these asks for the id when
+ * a file is opened, as a server of files does.
  */
-static int become_like(pid_t daemon)
+static bool has_reserve(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+	       (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == F2FS_SUPER_MAGIC);
+}
+
+/*
+ * The kernel keeps the credentials of who registers a file, and uses them to open, read and write
+ * it, whoever writes: they must be no more than the daemon's. The ids count for servers that ask
+ * who it is, and root's for blocks that are reserved to root, which nobody is to have through a
+ * mount; of the capabilities CAP_SYS_RESOURCE would pass by these, and by quotas.
+ */
+static int become_like(pid_t daemon, bool spares_reserve)
 {
 	uid_t uid;
 	gid_t gid;
@@ -76,6 +92,8 @@ static int become_like(pid_t daemon)
 
 	if (r < 0)
 		return r;
+	if (uid == 0 && spares_reserve)
+		uid = NOBODY;
 	if (setgroups(0, NULL) < 0)
 		return -errno;
 	setfsgid(gid);
@@ -111,6 +129,7 @@ static int wait_for_device(int *ret_fuse_fd)
 
 static enum broker_end run(const struct broker_wish *wish, int setup_fd, pid_t supervisor)
 {
+	bool spares_reserve = has_reserve(wish->upper_fd);
 	dev_t device = 0;
 	int fuse_fd = -1, r = device_of_files(wish, &device);
 
@@ -121,7 +140,7 @@ static enum broker_end run(const struct broker_wish *wish, int setup_fd, pid_t s
 	if (r == -EPIPE)
 		return BROKER_DONE;
 	if (r == 0)
-		r = become_like(wish->daemon);
+		r = become_like(wish->daemon, spares_reserve);
 	/* The change of ids took an earlier wish back. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		r = -errno;
