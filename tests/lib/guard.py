@@ -7,7 +7,8 @@ usage: guard.py [--timeout S] [--grace S] [--mounts all|own] --result FILE --log
 The test runs in a fresh directory, in a session of its own, with a time-out. As
 root it also gets a PID and a mount namespace, a /dev/fuse, a /dev/shm and the system's
 run and state directories of its own, and what it changes in /etc and /usr is nobody
-else's, so that tests do not meet. Afterwards no
+else's, so that tests do not meet. TEST_UID is a number that no other test has at the time: for a
+user whose records, which /tmp has by the uid, are the test's. Afterwards no
 descendant, no mount, no workspace record and no change of /dev/fuse may be left of
 it; what is left is named, removed, and fails the test. The result file gets
 "STATUS<tab>SECONDS<tab>REASON".
@@ -35,6 +36,8 @@ MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 1 << 12, 1 << 14, 1 << 18, 1 << 20
 MNT_FORCE, MNT_DETACH, UMOUNT_NOFOLLOW = 1, 2, 8
 SKIP = 77
 RECORDS = ("/run/git-overlayfs", "/var/lib/git-overlayfs")
+USER_RECORDS = "/tmp/git-overlayfs-"  # of who has no XDG_RUNTIME_DIR, by the uid
+FIRST_UID = 10_000_000  # above the users and the subordinate ids of machines and of tests
 CHANGED = ("/etc", "/usr")  # users, configuration of engines, hooks
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -72,9 +75,9 @@ def descendants():
 	return found
 
 
-def records():
+def records(directories):
 	found = set()
-	for directory in RECORDS:
+	for directory in directories:
 		try:
 			# What begins with a dot is no record: the history of all of them.
 			found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if not entry.startswith(".")}
@@ -200,8 +203,12 @@ class Guard:
 		os.chmod(self.base, 0o755)
 		for name in ("cwd", "home", "run", "state"):
 			os.mkdir(f"{self.base}/{name}", 0o755)
+		self.user_records = f"{USER_RECORDS}{args.uid}"
+		self.record_dirs = RECORDS + (self.user_records,)
+		if args.is_isolated:
+			remove_tree(self.user_records)  # of a test whose guard was killed
 		self.own_mounts = isolate(self.base) if args.is_isolated else []
-		self.mounts, self.records, self.fuse = mounts(), records(), fuse_device()
+		self.mounts, self.records, self.fuse = mounts(), records(self.record_dirs), fuse_device()
 		self.log = open(args.log, "ab", buffering=0)
 
 	def note(self, text):
@@ -216,6 +223,7 @@ class Guard:
 			"HOME": f"{self.base}/home", "LC_ALL": "C.UTF-8", "TZ": "UTC",
 			"GIT_OVERLAYFS_RUN_DIR": f"{self.base}/run",
 			"GIT_OVERLAYFS_STATE_DIR": f"{self.base}/state",
+			"TEST_UID": str(self.args.uid),
 			"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": f"{self.base}/home/.gitconfig",
 			"GIT_AUTHOR_NAME": "A U Thor", "GIT_AUTHOR_EMAIL": "author@example.com",
 			"GIT_COMMITTER_NAME": "C O Mitter", "GIT_COMMITTER_EMAIL": "committer@example.com",
@@ -285,6 +293,7 @@ class Guard:
 		if self.args.is_isolated:
 			self.check_records()
 			self.check_fuse()
+			remove_tree(self.user_records)
 		for point in reversed(self.own_mounts):
 			LIBC.umount2(os.fsencode(point), MNT_DETACH | UMOUNT_NOFOLLOW)
 		if not remove_tree(self.base):
@@ -320,7 +329,7 @@ class Guard:
 			self.problems.append("took a mount away: " + ", ".join(sorted(gone)))
 
 	def check_records(self):
-		for path in sorted(records() - self.records):
+		for path in sorted(records(self.record_dirs) - self.records):
 			self.problems.append(f"left a workspace: {path}")
 
 	def check_fuse(self):
@@ -377,6 +386,8 @@ def main():
 	parser.add_argument("command", nargs=argparse.REMAINDER)
 	args = parser.parse_args()
 	args.is_isolated = args.mounts == "all" and os.geteuid() == 0
+	# By the PID that we have outside, which stays taken until the test has ended.
+	args.uid = FIRST_UID + os.getpid()
 	if args.is_isolated:
 		enter_pid_namespace()
 	signal.signal(signal.SIGTERM, interrupt)

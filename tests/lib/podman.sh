@@ -12,7 +12,7 @@ chmod 755 "$podman_dir"
 # podman_user: makes a user with subordinate ids, as which podman runs from here on
 podman_user() {
 	local name=govl$$
-	useradd --no-create-home --home-dir "$PWD/home" --shell /bin/sh "$name"
+	useradd --uid "$TEST_UID" --key "UID_MAX=$TEST_UID" --no-log-init --no-create-home --home-dir "$PWD/home" --shell /bin/sh "$name"
 	on_exit remove_user "$name"
 	# Newer useradd gives subordinate ids by itself.
 	if ! grep -q "^$name:" /etc/subuid; then usermod --add-subuids 400000-465535 --add-subgids 400000-465535 "$name"; fi
@@ -21,9 +21,8 @@ podman_user() {
 	chmod 700 "$podman_dir/runtime"
 	chmod 755 .
 	podman_user=$name
-	# Hooks are not told XDG_RUNTIME_DIR, and the user has not logged in.
-	record_dirs=("/tmp/git-overlayfs-$(id -u "$name")" "$PWD/home/.local/state/git-overlayfs")
-	on_exit rm -rf "${record_dirs[0]}"
+	# Hooks are not told XDG_RUNTIME_DIR, and the user has not logged in. The guard removes the first.
+	record_dirs=("/tmp/git-overlayfs-$TEST_UID" "$PWD/home/.local/state/git-overlayfs")
 }
 
 remove_user() {
