@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # What a part of the project needs from the distribution, and how it gets there.
-# "a|b": the first that the distribution has.
+# "a|b": the first that the distribution has; "a|": if it has it.
 
 packages_apt() {
 	case $1 in
@@ -15,7 +15,7 @@ packages_apt() {
 		fish autofs ;;
 	engines) echo fuse3 sqlite3 runc crun podman buildah uidmap slirp4netns busybox-static fuse-overlayfs \
 		libcap2-bin util-linux procps catatonit docker.io 'docker-cli|docker.io' 'docker-buildx|docker.io' containerd \
-		python3-grpcio distrobox podman-toolbox dbus-daemon ;;
+		python3-grpcio distrobox podman-toolbox dbus-daemon 'criu|' ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps stress-ng fio dbench bonnie++ sqlite3 debootstrap \
 		debian-archive-keyring cmake postgresql postgresql-contrib nodejs libcap2-bin ;;
 	bench) echo fuse-overlayfs sqlite3 util-linux make flex bison bc libelf-dev xz-utils xfsprogs linux-source ;;
@@ -33,7 +33,7 @@ packages_dnf() {
 	cases) echo fuse3 sqlite attr acl shadow-utils util-linux procps-ng e2fsprogs rsync strace make flex bison bc \
 		elfutils-libelf-devel xz busybox fuse-overlayfs systemd python3-pyyaml rpm-build zsh fish autofs ;;
 	engines) echo fuse3 sqlite runc crun podman buildah shadow-utils slirp4netns busybox fuse-overlayfs libcap \
-		util-linux procps-ng catatonit moby-engine containerd python3-grpcio distrobox toolbox dbus-daemon ;;
+		util-linux procps-ng catatonit moby-engine containerd python3-grpcio distrobox toolbox dbus-daemon criu ;;
 	software) echo fuse3 attr acl bc rsync util-linux procps-ng stress-ng fio dbench sqlite cmake postgresql-server \
 		postgresql-contrib nodejs libcap ;;
 	bench) echo fuse-overlayfs sqlite util-linux make flex bison bc elfutils-libelf-devel xz xfsprogs ;;
@@ -58,12 +58,13 @@ packages_missing() {
 				if package_is_installed "$name"; then continue 2; fi
 			done
 			choice=${item%%|*}
+			if [ "${item: -1}" = '|' ]; then choice=; fi
 			for name in ${item//|/ }; do
 				if [ "$package_manager" = apt ] && ! apt-cache show "$name" >/dev/null 2>&1; then continue; fi
 				choice=$name
 				break
 			done
-			echo "$choice"
+			if [ -n "$choice" ]; then echo "$choice"; fi
 		done
 	done | sort -u
 }
