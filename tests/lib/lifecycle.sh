@@ -128,6 +128,26 @@ names_in_pod() {
 	expect_clean "a pod with names" "$id"
 }
 
+# Namespaces make the pod, not the engine's word: a shared network does not, and one ipc namespace does without a pod.
+names_without_pod() {
+	local wish="$PWD/repo.git@main;target=/workspace;id=ws" first
+	podman_run pod create --share net --network=none --name pod >/dev/null
+	podman_start --pod pod -- 'echo one >/workspace/made'
+	first=$id
+	podman_start --pod pod -- 'test ! -e /workspace/made'
+	expect_equal "workspaces called ws in a pod that shares a network" \
+		"$(find "${record_dirs[0]}" -mindepth 1 -maxdepth 1 -name '*:ws' | wc -l)" 2
+	podman_run pod rm --force --time 0 pod >/dev/null
+	expect_clean "a pod that shares a network" "$first"
+	expect_clean "a pod that shares a network" "$id"
+	podman_start --ipc=shareable -- true
+	if podman_run run --rm --ipc="ns:/proc/$(podman_run inspect --format '{{.State.Pid}}' "$id")/ns/ipc" --network=none --cgroups=disabled \
+		--annotation "org.git-overlayfs.mount=$wish" localhost/job:1 /bin/true >start.log 2>&1 </dev/null; then fail "two of an ipc namespace"; fi
+	grep -q "id=ws is a workspace of container $id of the same pod" hook.log || fail "$(cat start.log hook.log)"
+	podman_run rm --force --time 0 "$id" >/dev/null
+	expect_clean "two of an ipc namespace" "$id"
+}
+
 is_made() {
 	podman_run exec "$1" test -e /workspace/made
 }
