@@ -23,10 +23,10 @@ def gitlab(text):
 	for name, job in jobs.items():
 		if "script" not in job:
 			continue
-		base = jobs[job["extends"]]
-		assert base["variables"]["GIT_STRATEGY"] == "none", base
-		write("script", "\n".join(base["before_script"] + job["script"]))
-		write("after_script", "\n".join(base["after_script"]))
+		whole = {**jobs.get(job.get("extends"), {}), **job}
+		assert whole["variables"]["GIT_STRATEGY"] == "none", whole
+		write("script", "\n".join(whole.get("before_script", []) + whole["script"]))
+		write("after_script", "\n".join(whole["after_script"]))
 		write("artifacts", "\n".join(job["artifacts"]["paths"]))
 		write("name", name)
 
