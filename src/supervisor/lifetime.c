@@ -69,7 +69,6 @@ static void close_foreign(const struct supervisor_request *request)
 	free(keep);
 }
 
-/* `log_fd` takes standard error's place too, for what libraries write there. */
 /*
  * Whoever waits for the end of our output must get it, whatever /dev holds: without the null
  * device a pipe that nobody writes to, for no directory of the host may go to the daemon.
@@ -86,6 +85,7 @@ static int open_null(void)
 	return ends[0];
 }
 
+/* `log_fd` takes standard error's place too, for what libraries write there. */
 static void replace_stdio(const struct supervisor_request *request)
 {
 	int null = open_null();
