@@ -113,24 +113,36 @@ static int judge_wish(struct job *job, const struct job_context *context, struct
 	return wish_judge(context->policy, &job->config, &asker, &job->places, err);
 }
 
+/* By a --mount with id=. Every other one has an id that begins with its container's. */
+static bool has_trusted_name(const struct workspace_info *info)
+{
+	size_t length = strlen(info->container);
+
+	return strncmp(info->id, info->container, length) != 0 ||
+	       (info->id[length] && info->id[length] != WORKSPACE_ID_SEPARATOR);
+}
+
 /*
  * A workspace is one container's. An annotation's id= is a name within its container, but who
- * writes what another container's workspace is called means that one. (In a pod: pod.c.)
+ * writes what the administrator calls another container's workspace means that one; what a
+ * stranger is called is an accident. (In a pod: pod.c.)
  */
 static int check_id_is_no_others(
 	const struct job *job, const struct container *container, struct error *err)
 {
 	_cleanup_(workspace_info_release) struct workspace_info info = {0};
 	struct workspace ws;
+	bool is_other;
 	int r;
 
 	if (!job->config.id || workspace_open(job->config.id, &ws, NULL) < 0)
 		return 0;
 	r = workspace_read_info(&ws, &info, NULL);
 	workspace_release(&ws);
+	is_other = r == 0 && *info.container && strcmp(info.container, container->state.id) != 0 &&
+		   (job->wish->trusted || has_trusted_name(&info));
 	/* One that is ending is waited for. */
-	if (r < 0 || !info.alive || !*info.container || info.state == WORKSPACE_ENDING ||
-		!strcmp(info.container, container->state.id))
+	if (!is_other || !info.alive || info.state == WORKSPACE_ENDING)
 		return 0;
 	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
 		"id=%s is the workspace of container %s, and a workspace is one container's; leave "
