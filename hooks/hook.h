@@ -50,6 +50,7 @@ struct volumes;
 #define HOOK_MOUNT_TIMEOUT_MS  5000
 #define HOOK_READY_TIMEOUT_MS  5000
 #define HOOK_UNDO_TIMEOUT_MS   5000
+#define HOOK_NAMES_TIMEOUT_MS  5000
 /* Of an earlier workspace of this id: its end, and until it is seen that it has come. */
 #define HOOK_ENDED_TIMEOUT_MS	10000
 #define HOOK_NOTICED_TIMEOUT_MS 3000
@@ -218,8 +219,8 @@ struct pod_name {
 
 /*
  * Claims the names for a container, all or none. They are its own as long as whoever holds the
- * locks of the records holds the pod's namespaces. -EBUSY: another container of the pod has the
- * one at *ret_index.
+ * locks of the records holds the pod's namespaces. 1: another container of the pod has the one
+ * at *ret_index, and err says so. Other failures are no name's.
  */
 int pod_claim_names(const struct pod *pod, const char *container_id, const struct pod_name *names,
 	size_t count, size_t *ret_index, struct error *err);

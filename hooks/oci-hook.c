@@ -165,7 +165,7 @@ static int claim_names(struct hook *hook, struct error *err)
 	if (r < 0)
 		return r;
 	r = pod_claim_names(&hook->pod, hook->container.state.id, names, count, &taken, err);
-	return r < 0 ? name_wish(jobs[taken]->wish, err) : 0;
+	return r > 0 ? name_wish(jobs[taken]->wish, err) : r;
 }
 
 /* What all of them need comes first: then little has to be undone. */

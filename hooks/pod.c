@@ -178,10 +178,25 @@ static int look_at(void *ctx, const struct workspace_info *info)
 	return 1;
 }
 
+static int lock_names(const struct search *search, int *ret_fd, struct error *err)
+{
+	const char *record = search->names[0].workspace->run_dir;
+	int length = (int)(strrchr(record, '/') - record);
+	int r = workspace_lock_file_within(
+		NAMES_LOCK, clock_work_left(HOOK_NAMES_TIMEOUT_MS), ret_fd, err);
+
+	if (r != -EWOULDBLOCK)
+		return r;
+	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"another container's git-overlayfs-hook hangs or is stopped, and no container gets "
+		"an id= meanwhile; end what has its lock open (fuser -v %.*s/" NAMES_LOCK ")",
+		length, record);
+}
+
 /* 1: another one is called so. */
 static int try_claim(struct search *search, struct error *err)
 {
-	int lock_fd, r = workspace_lock_file(NAMES_LOCK, &lock_fd, err);
+	int lock_fd, r = lock_names(search, &lock_fd, err);
 
 	if (r < 0)
 		return r;
@@ -210,8 +225,9 @@ int pod_claim_names(const struct pod *pod, const char *container_id, const struc
 	if (r <= 0)
 		return r;
 	*ret_index = search.index;
-	return error_set(err, EBUSY, EXIT_STATUS_BUSY,
+	error_set(err, EBUSY, EXIT_STATUS_BUSY,
 		"id=%s is a workspace of container %s of the same pod, and a workspace is one "
 		"container's; leave id= out, or choose another, and share files by a volume",
 		names[search.index].name, search.found);
+	return 1;
 }

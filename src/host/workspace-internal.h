@@ -31,6 +31,9 @@ int workspace_base_list(enum workspace_base base, DIR **ret_dir, struct error *e
  * leaves an empty file, which the next one removes.
  */
 int workspace_lock_file(const char *name, int *ret_lock_fd, struct error *err);
+/* The same, but waits no longer than this: -EWOULDBLOCK, which is in no error. */
+int workspace_lock_file_within(
+	const char *name, int timeout_ms, int *ret_lock_fd, struct error *err);
 void workspace_unlock_file(const char *name, int lock_fd);
 
 /*
