@@ -263,6 +263,14 @@ static int compare_rootfs(const struct container *container, struct error *err)
 		(int)container->state.pid, container->rootfs);
 }
 
+int container_check_alive(const struct container *container, struct error *err)
+{
+	if (pidfd_send_signal(container->pidfd, 0, NULL, 0) == 0)
+		return 0;
+	return error_set_errno(err, errno, EXIT_STATUS_FAILED, "the container's process, pid %d",
+		(int)container->state.pid);
+}
+
 int container_open(struct container *container, struct error *err)
 {
 	int r = check_pid(container, err);
@@ -275,9 +283,5 @@ int container_open(struct container *container, struct error *err)
 		r = fetch_rootfs(container, err);
 	if (!r)
 		r = compare_rootfs(container, err);
-	/* What was read by number was this process's only if it lives still. */
-	if (!r && pidfd_send_signal(container->pidfd, 0, NULL, 0) < 0)
-		r = error_set_errno(err, errno, EXIT_STATUS_FAILED,
-			"the container's process, pid %d", (int)container->state.pid);
-	return r;
+	return r ? r : container_check_alive(container, err);
 }

@@ -103,6 +103,8 @@ void container_init(struct container *container);
 int container_read_config(struct container *container, struct error *err);
 /* Opens the process and its namespaces, and proves that it is this container's. */
 int container_open(struct container *container, struct error *err);
+/* What was read by the number of an open container's process was its own only if this is 0 then. */
+int container_check_alive(const struct container *container, struct error *err);
 /* What an owner in the container is outside of it, in our user namespace. */
 int container_map_owner(const struct container *container, uint32_t uid, uint32_t gid,
 	uid_t *ret_uid, gid_t *ret_gid, struct error *err);

@@ -66,7 +66,7 @@ int pod_open(const struct container *container, struct pod *pod, struct error *e
 
 	for (size_t i = 0; r == 0 && i < POD_NAMESPACES_MAX; i++)
 		r = open_kind(container, kinds[i], &pod->fds[i], err);
-	return r;
+	return r ? r : container_check_alive(container, err);
 }
 
 void pod_release(struct pod *pod)
@@ -112,21 +112,22 @@ static bool have_one_in_common(const struct namespaces *ours, const struct names
 	return false;
 }
 
-/* False: it is called by no id=, or is being made. */
-static bool read_namespaces(const char *id, struct namespaces *ret)
+/* -ENOENT: it is called by no id=, or is being made, or has gone. */
+static int read_namespaces(const char *id, struct namespaces *ret)
 {
 	_cleanup_(workspace_release) struct workspace ws = {.run_fd = -1, .lock_fd = -1};
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
+	int r = workspace_open(id, &ws, NULL);
 
-	if (workspace_open(id, &ws, NULL) < 0)
-		return false;
+	if (r < 0)
+		return r;
 	fd = openat(ws.run_fd, WORKSPACE_NAMESPACES_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, ret->text, sizeof(ret->text) - 1);
-	if (n <= 0)
-		return false;
+	if (n < 0)
+		return -errno;
 	ret->text[n] = '\0';
-	return true;
+	return 0;
 }
 
 static int write_namespaces(
@@ -146,18 +147,21 @@ struct search {
 	struct namespaces namespaces;
 	size_t index; /* of the one that another has */
 	char found[WORKSPACE_ID_MAX + 1];
+	pid_t supervisor; /* of that one; 0: none yet */
 };
 
-static bool find_name(struct search *search, const struct workspace_info *info)
+/* By its id alone, which says it all: what a record says may be unreadable just now. */
+static bool find_name(struct search *search, const char *id)
 {
-	size_t length = strlen(info->container);
+	const char *separator = strchr(id, WORKSPACE_ID_SEPARATOR);
+	size_t length = separator ? (size_t)(separator - id) : 0;
 
-	if (length == 0 || strncmp(info->id, info->container, length) != 0 ||
-		info->id[length] != WORKSPACE_ID_SEPARATOR)
+	if (!separator || (strlen(search->container_id) == length &&
+				  strncmp(id, search->container_id, length) == 0))
 		return false;
 	for (size_t i = 0; i < search->count; i++) {
 		search->index = i;
-		if (strcmp(info->id + length + 1, search->names[i].name) == 0)
+		if (strcmp(separator + 1, search->names[i].name) == 0)
 			return true;
 	}
 	return false;
@@ -168,13 +172,17 @@ static int look_at(void *ctx, const struct workspace_info *info)
 {
 	struct search *search = ctx;
 	struct namespaces theirs;
+	int r;
 
-	if (!info->alive || info->state == WORKSPACE_ENDING ||
-		strcmp(info->container, search->container_id) == 0 || !find_name(search, info) ||
-		!read_namespaces(info->id, &theirs) ||
-		!have_one_in_common(&search->namespaces, &theirs))
+	if (!info->alive || info->state == WORKSPACE_ENDING || !find_name(search, info->id))
 		return 0;
-	snprintf(search->found, sizeof(search->found), "%s", info->container);
+	r = read_namespaces(info->id, &theirs);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (!have_one_in_common(&search->namespaces, &theirs))
+		return 0;
+	snprintf(search->found, sizeof(search->found), "%s", info->id);
+	search->supervisor = info->supervisor;
 	return 1;
 }
 
@@ -201,11 +209,31 @@ static int try_claim(struct search *search, struct error *err)
 	if (r < 0)
 		return r;
 	r = workspace_for_each(look_at, search, err);
+	if (r < 0 && err->code == 0)
+		error_set_errno(err, -r, EXIT_STATUS_FAILED, "records of the pod's workspaces");
 	/* All of them or none: who has one and waits for another may be waited for. */
 	for (size_t i = 0; r == 0 && i < search->count; i++)
 		r = write_namespaces(search->names[i].workspace, &search->namespaces, err);
 	workspace_unlock_file(NAMES_LOCK, lock_fd);
 	return r;
+}
+
+/* Of a container that is long gone, too, where its supervisor hangs or is stopped. */
+static void explain_taken(const struct search *search, struct error *err)
+{
+	char hint[WORKSPACE_ID_MAX + 160] = "";
+
+	if (search->supervisor > 0)
+		snprintf(hint, sizeof(hint),
+			"; if that container is gone, end what is left of it (kill -KILL %d; "
+			"git-overlayfs umount %s)",
+			(int)search->supervisor, search->found);
+	error_set(err, EBUSY, EXIT_STATUS_BUSY,
+		"id=%s is a workspace of container %.*s of the same pod, and a workspace is one "
+		"container's; leave id= out, or choose another, and share files by a volume%s",
+		search->names[search->index].name,
+		(int)strcspn(search->found, (char[]){WORKSPACE_ID_SEPARATOR, '\0'}), search->found,
+		hint);
 }
 
 int pod_claim_names(const struct pod *pod, const char *container_id, const struct pod_name *names,
@@ -225,9 +253,6 @@ int pod_claim_names(const struct pod *pod, const char *container_id, const struc
 	if (r <= 0)
 		return r;
 	*ret_index = search.index;
-	error_set(err, EBUSY, EXIT_STATUS_BUSY,
-		"id=%s is a workspace of container %s of the same pod, and a workspace is one "
-		"container's; leave id= out, or choose another, and share files by a volume",
-		names[search.index].name, search.found);
+	explain_taken(&search, err);
 	return 1;
 }

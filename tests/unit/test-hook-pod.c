@@ -2,6 +2,7 @@
 /* Names in a pod: who has one, who only had it, and what keeps a hook from knowing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -103,10 +107,66 @@ static void one_that_lives_has_its_name(void **state)
 
 	expect_claim(place, 1, 1,
 		"id=ws is a workspace of container a of the same pod, and a workspace is one "
-		"container's; leave id= out, or choose another, and share files by a volume");
+		"container's; leave id= out, or choose another, and share files by a volume; if "
+		"that container is gone, end what is left of it (kill -KILL 4242; git-overlayfs "
+		"umount a:ws)");
 	/* Of another pod. */
 	close(place->pod.fds[0]);
 	place->pod.fds[0] = open("/", O_RDONLY | O_CLOEXEC);
+	expect_claim(place, 0, UNTOUCHED, "");
+}
+
+/* While it stays: its container's mount may be in use for seconds. */
+static void one_that_is_ending_has_none(void **state)
+{
+	note(*state, WORKSPACE_ENDING);
+	expect_claim(*state, 0, UNTOUCHED, "");
+}
+
+static void *let_go(void *arg)
+{
+	static const struct timespec pause = {.tv_nsec = 150000000};
+
+	nanosleep(&pause, NULL);
+	workspace_release(arg);
+	return NULL;
+}
+
+/* Its state says to the last that it lives. */
+static void one_that_ends_is_waited_for(void **state)
+{
+	struct place *place = *state;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, let_go, &place->theirs), 0);
+	expect_claim(place, 0, UNTOUCHED, "");
+	pthread_join(thread, NULL);
+}
+
+static void replace(const struct place *place, const char *name)
+{
+	assert_int_equal(unlinkat(place->theirs.run_fd, name, 0), 0);
+	assert_int_equal(symlinkat(name, place->theirs.run_fd, name), 0);
+}
+
+/* It may be the name. */
+static void what_cannot_be_read_is_an_error(void **state)
+{
+	struct place *place = *state;
+
+	replace(place, WORKSPACE_FILE);
+	expect_claim(place, 1, 1, "id=ws is a workspace of container a of the same pod");
+	replace(place, WORKSPACE_NAMESPACES_FILE);
+	expect_claim(place, -ELOOP, UNTOUCHED, "records of the pod's workspaces: ");
+}
+
+static void what_says_nothing_is_no_name(void **state)
+{
+	struct place *place = *state;
+
+	assert_int_equal(unlinkat(place->theirs.run_fd, WORKSPACE_NAMESPACES_FILE, 0), 0);
+	expect_claim(place, 0, UNTOUCHED, "");
+	close(openat(place->theirs.run_fd, WORKSPACE_NAMESPACES_FILE, O_CREAT | O_WRONLY, 0600));
 	expect_claim(place, 0, UNTOUCHED, "");
 }
 
@@ -131,13 +191,43 @@ static void the_lock_is_not_waited_for_without_end(void **state)
 	unlink(path);
 }
 
+/* Its number may be another's by now, and so may be the namespaces that were read by it. */
+static void a_process_that_has_ended_has_no_pod(void **state)
+{
+	struct container container;
+	struct error err = {0};
+	struct pod pod;
+	pid_t child;
+
+	container_init(&container);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	container.pidfd = pidfd_open(child, 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	container.state.pid = getpid();
+	pod_init(&pod);
+	assert_int_equal(pod_open(&container, &pod, &err), -ESRCH);
+	pod_release(&pod);
+	close(container.pidfd);
+	container.pidfd = pidfd_open(getpid(), 0);
+	assert_int_equal(pod_open(&container, &pod, &err), 0);
+	pod_release(&pod);
+	close(container.pidfd);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(one_that_lives_has_its_name),
+		test(one_that_is_ending_has_none),
+		test(one_that_ends_is_waited_for),
+		test(what_cannot_be_read_is_an_error),
+		test(what_says_nothing_is_no_name),
 		test(the_lock_is_not_waited_for_without_end),
+		cmocka_unit_test(a_process_that_has_ended_has_no_pod),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
