@@ -122,12 +122,21 @@ bool workspace_state_is_kept(int base_fd, const char *id)
 
 bool workspace_upper_is_held(int base_fd, const char *id)
 {
-	char path[WORKSPACE_ID_MAX + 16];
-	_cleanup_close_ int fd = -1;
+	static const char *const names[] = {"upper", "work"};
+	bool is_there = false;
 
-	snprintf(path, sizeof(path), "%s/upper", id);
-	fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? errno != ENOENT : workspace_is_locked(fd);
+	/* Whoever may change the upper's mode may keep us out of it. Both are locked. */
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[WORKSPACE_ID_MAX + 16];
+		_cleanup_close_ int fd = -1;
+
+		snprintf(path, sizeof(path), "%s/%s", id, names[i]);
+		fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0)
+			return workspace_is_locked(fd);
+		is_there |= errno != ENOENT;
+	}
+	return is_there;
 }
 
 /* A daemon outlives its supervisor for a moment. */
