@@ -46,7 +46,7 @@ static int remove_dead(const char *id, struct error *err)
 	int r = workspace_create(id, &ws, err);
 
 	if (r < 0)
-		return r == -EBUSY ? 0 : r;
+		return r == -EBUSY || r == -EADDRINUSE ? 0 : r;
 	r = workspace_remove(&ws, true, err);
 	workspace_release(&ws);
 	return r;

@@ -88,8 +88,15 @@ int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct erro
 int workspace_store(
 	const struct workspace *ws, const struct workspace_info *info, struct error *err);
 
-/* Removes the state directory with all that is in it. */
+/*
+ * Removes the state directory with all that is in it, for who holds the lock on the upper (see
+ * upper_dirs_open() of the supervisor); -ESTALE where the record is not the workspace's any more.
+ */
 int workspace_remove_upper(struct workspace *ws, struct error *err);
+/* The same for who does not. -EADDRINUSE: somebody else does, and it is left alone. */
+int workspace_remove_unused_upper(struct workspace *ws, struct error *err);
+/* Whether there is an upper that an earlier workspace of this id was to keep. */
+bool workspace_was_kept(struct workspace *ws);
 
 /*
  * The same in two steps, for who must not be waited for: the first one takes the state directory
@@ -107,7 +114,10 @@ int workspace_discard_finish(struct workspace_discard *discard); /* 0 or -errno;
 /* Calls `each` for what nobody is at any more, and was removed (`dry_run`: would be). */
 int workspace_discards_clear(bool dry_run, void (*each)(const char *id), struct error *err);
 
-/* Removes the record and, unless `keep_upper`, the state directory with all that is in it. */
+/*
+ * Removes the record and, unless `keep_upper`, the state directory with all that is in it, where
+ * nobody holds the lock on the upper.
+ */
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err);
 void workspace_release(struct workspace *ws); /* closes, removes nothing; idempotent */
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <git-overlayfs/log.h>
+
 #include "command.h"
 #include "dead.h"
 #include "util/cleanup.h"
@@ -56,7 +58,9 @@ static int remove_found(const struct collector *collector, struct error *err)
 		struct error why = {0};
 		int r = collector->dry_run ? 0 : dead_remove(&collector->found[i], &why);
 
-		if (r < 0 && r != -EBUSY && r != -EADDRINUSE && first == 0) {
+		if (r == -EADDRINUSE) {
+			log_warning("%s", why.text);
+		} else if (r < 0 && r != -EBUSY && first == 0) {
 			*err = why;
 			first = r;
 		} else if (r == 0) {

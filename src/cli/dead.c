@@ -60,8 +60,8 @@ static int pass_uppers(const struct dead_walk *walk, struct error *err)
 
 		if (workspace_id_is_valid(entry->d_name) && !has_record(run_fd, entry->d_name) &&
 			!workspace_state_is_kept(dirfd(dir), entry->d_name) &&
-			!workspace_upper_is_held(dirfd(dir), entry->d_name) &&
-			!is_young(dirfd(dir), entry->d_name))
+			!is_young(dirfd(dir), entry->d_name) &&
+			!workspace_upper_is_held(dirfd(dir), entry->d_name))
 			r = walk->each(walk->ctx, &info);
 	}
 	return r;

@@ -22,7 +22,8 @@ struct request {
 	struct workspace_info info;
 	struct workspace_request *asked; /* NULL: without an id, so nobody can ask for it again */
 	bool has_workspace;
-	bool lost_id; /* another request has made the workspace of this id meanwhile */
+	bool has_kept_upper; /* of an earlier workspace of this id: not ours to undo */
+	bool lost_id;	     /* another request has made the workspace of this id meanwhile */
 	bool is_mounted;
 	pid_t supervisor;
 };

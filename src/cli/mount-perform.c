@@ -68,6 +68,7 @@ static int make_workspace(struct request *request, struct error *err)
 	if (r < 0)
 		return r;
 	request->has_workspace = true;
+	request->has_kept_upper = request->workspace.state_dir;
 	r = request_check_not_above(request, "the run directory", request->workspace.run_dir, err);
 	if (r == 0 && !config->read_only && !config->upper)
 		r = make_upper(request, err);
@@ -250,7 +251,8 @@ static void undo(struct request *request)
 	request->supervisor = 0;
 	/* Again where the supervisor did it; alone where there never was one. */
 	if (request->has_workspace) {
-		workspace_remove(&request->workspace, request->info.keep, NULL);
+		workspace_remove(
+			&request->workspace, request->info.keep || request->has_kept_upper, NULL);
 		workspace_release(&request->workspace);
 	}
 	request->has_workspace = false;

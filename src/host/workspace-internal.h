@@ -10,6 +10,8 @@
 #define WORKSPACE_FILE "workspace.json"
 /* In which namespaces a container is whose workspace has its name from an id=: the hook's. */
 #define WORKSPACE_NAMESPACES_FILE "namespaces"
+/* What the supervisor counts. */
+#define WORKSPACE_COUNTERS_FILE "counters"
 /* Stands in a state directory whose upper outlives the workspace. */
 #define WORKSPACE_KEEP_MARK "keep"
 
@@ -49,9 +51,11 @@ int workspace_info_read(
 bool workspace_state_is_kept(int base_fd, const char *id);
 /*
  * Whether somebody serves from the upper of this id, whose record may be in another run directory:
- * XDG_RUNTIME_DIR is not the same everywhere, nor for ever. Where it cannot be told, too.
+ * XDG_RUNTIME_DIR is not the same everywhere, nor for ever.
  */
 bool workspace_upper_is_held(int base_fd, const char *id);
+/* Fills in state_dir, where there is one. */
+int workspace_find_state(struct workspace *ws, struct error *err);
 /* Of one whose record has gone: -ESTALE, its upper may be another's by now; 0: there is none. */
 int workspace_leave_upper(struct workspace *ws, struct error *err);
 /* Whether the record of this id is still the one that was opened. */

@@ -18,7 +18,6 @@
 
 /* Nobody takes longer from the directory to its lock, or has died on the way. */
 #define BEGUN_MAX_S 5
-#define HELD_MAX_MS 500
 
 static int failed(struct error *err, int r, const char *what, const char *id)
 {
@@ -90,72 +89,6 @@ static int open_paths(struct workspace *ws, int base_fd, const char *base, struc
 	return ws->run_fd < 0 ? -errno : 0;
 }
 
-/* The state directory's base and, if there is one, the workspace's own path. */
-static int find_state(struct workspace *ws, bool create, int *ret_base_fd, struct error *err)
-{
-	_cleanup_free_ char *base = NULL;
-	int r = workspace_base_open(WORKSPACE_STATE, create, &base, ret_base_fd, err);
-	struct stat st;
-
-	if (r < 0)
-		return r;
-	if (!create && fstatat(*ret_base_fd, ws->id, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		close(*ret_base_fd);
-		*ret_base_fd = -1;
-		return -ENOENT;
-	}
-	free(steal_ptr(&ws->state_dir));
-	if (asprintf(&ws->state_dir, "%s/%s", base, ws->id) < 0) {
-		ws->state_dir = NULL;
-		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	}
-	return 0;
-}
-
-bool workspace_state_is_kept(int base_fd, const char *id)
-{
-	char path[WORKSPACE_ID_MAX + 16];
-
-	snprintf(path, sizeof(path), "%s/%s", id, WORKSPACE_KEEP_MARK);
-	return faccessat(base_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-bool workspace_upper_is_held(int base_fd, const char *id)
-{
-	static const char *const names[] = {"upper", "work"};
-	bool is_there = false;
-
-	/* Whoever may change the upper's mode may keep us out of it. Both are locked. */
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char path[WORKSPACE_ID_MAX + 16];
-		_cleanup_close_ int fd = -1;
-
-		snprintf(path, sizeof(path), "%s/%s", id, names[i]);
-		fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0)
-			return workspace_is_locked(fd);
-		is_there |= errno != ENOENT;
-	}
-	return is_there;
-}
-
-/* A daemon outlives its supervisor for a moment. */
-static int await_unheld(int base_fd, const char *id, struct error *err)
-{
-	static const struct timespec pause = {.tv_nsec = 10000000};
-
-	for (int waited = 0; workspace_upper_is_held(base_fd, id); waited += 10) {
-		if (waited >= HELD_MAX_MS)
-			return error_set(err, EADDRINUSE, EXIT_STATUS_BUSY,
-				"workspace %s: its upper is in use, by a workspace whose record is "
-				"in another run directory; set XDG_RUNTIME_DIR as it was then, or "
-				"choose another id",
-				id);
-		nanosleep(&pause, NULL);
-	}
-	return 0;
-}
-
 /* Nobody else was left to say so. */
 static void note_dead(const struct workspace_info *info)
 {
@@ -166,25 +99,22 @@ static void note_dead(const struct workspace_info *info)
 		*info->upper ? upper : "none");
 }
 
+static bool forget_file(const struct workspace *ws, const char *name)
+{
+	return unlinkat(ws->run_fd, name, 0) == 0 || errno == ENOENT;
+}
+
+/* The record goes last: what is left can still be found by it. */
 static int clear_files(struct workspace *ws, struct error *err)
 {
-	_cleanup_close_ int base_fd = -1;
-	int r = find_state(ws, false, &base_fd, NULL);
-	bool has_upper = r == 0 && !workspace_state_is_kept(base_fd, ws->id);
+	int r = workspace_was_kept(ws) ? 0 : workspace_remove_unused_upper(ws, err);
 
-	if (r < 0 && r != -ENOENT)
-		return failed(err, r, "state directory", ws->id);
-	r = has_upper ? await_unheld(base_fd, ws->id, err) : 0;
 	if (r < 0)
 		return r;
-	if ((unlinkat(ws->run_fd, WORKSPACE_NAMESPACES_FILE, 0) < 0 && errno != ENOENT) ||
-		(unlinkat(ws->run_fd, WORKSPACE_FILE, 0) < 0 && errno != ENOENT))
-		return failed(err, -errno, "cannot clear the record of a dead one", ws->id);
-	if (!has_upper)
+	if (forget_file(ws, WORKSPACE_NAMESPACES_FILE) &&
+		forget_file(ws, WORKSPACE_COUNTERS_FILE) && forget_file(ws, WORKSPACE_FILE))
 		return 0;
-	r = tree_remove(base_fd, ws->id);
-	free(steal_ptr(&ws->state_dir));
-	return r < 0 ? failed(err, r, "cannot clear what a dead one left", ws->id) : 0;
+	return failed(err, -errno, "cannot clear the record of a dead one", ws->id);
 }
 
 /* What a dead workspace of this id left, an upper that was to be kept aside. */
@@ -231,43 +161,6 @@ int workspace_create(const char *id, struct workspace *ret_ws, struct error *err
 	return 0;
 }
 
-static int make_owned_dir(int fd, const char *name, mode_t mode, uid_t uid, gid_t gid)
-{
-	_cleanup_close_ int dir = -1;
-
-	if (mkdirat(fd, name, mode) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	dir = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
-	/* The umask is the caller's; these modes are not for it to decide. */
-	if (fchown(dir, uid, gid) < 0 || fchmod(dir, mode) < 0)
-		return -errno;
-	return 0;
-}
-
-int workspace_make_upper(struct workspace *ws, uid_t uid, gid_t gid, struct error *err)
-{
-	_cleanup_close_ int base_fd = -1, state_fd = -1;
-	int r = find_state(ws, true, &base_fd, err);
-
-	if (r < 0)
-		return r;
-	if (mkdirat(base_fd, ws->id, 0700) < 0 && errno != EEXIST)
-		return failed(err, -errno, "cannot make the state directory", ws->id);
-	state_fd = openat(base_fd, ws->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (state_fd < 0)
-		return failed(err, -errno, "cannot open the state directory", ws->id);
-	/* A daemon of other ids passes through, by a mount of its own; the base keeps others out.
-	 */
-	if (fchmod(state_fd, 0711) < 0)
-		return failed(err, -errno, "cannot open the state directory to the daemon", ws->id);
-	r = make_owned_dir(state_fd, "upper", 0755, uid, gid);
-	if (r == 0)
-		r = make_owned_dir(state_fd, "work", 0700, uid, gid);
-	return r < 0 ? failed(err, r, "cannot make the upper directory", ws->id) : 0;
-}
-
 bool workspace_is_current(const struct workspace *ws, int base_fd)
 {
 	struct stat mine, now;
@@ -275,43 +168,6 @@ bool workspace_is_current(const struct workspace *ws, int base_fd)
 	return fstat(ws->run_fd, &mine) == 0 &&
 	       fstatat(base_fd, ws->id, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
-}
-
-int workspace_leave_upper(struct workspace *ws, struct error *err)
-{
-	_cleanup_close_ int state_fd = -1;
-	int r = find_state(ws, false, &state_fd, NULL);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
-	return error_set(err, ESTALE, EXIT_STATUS_FAILED,
-		"workspace %s: somebody removed its record, so its upper stays until "
-		"git-overlayfs gc",
-		ws->id);
-}
-
-static int remove_upper(struct workspace *ws, struct error *err)
-{
-	_cleanup_close_ int state_fd = -1;
-	int r = find_state(ws, false, &state_fd, NULL);
-
-	if (r == 0)
-		r = tree_remove(state_fd, ws->id);
-	if (r < 0 && r != -ENOENT)
-		return failed(err, r, "cannot remove the upper directory", ws->id);
-	return 0;
-}
-
-int workspace_remove_upper(struct workspace *ws, struct error *err)
-{
-	_cleanup_free_ char *base = NULL;
-	_cleanup_close_ int base_fd = -1;
-	int r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, err);
-
-	if (r < 0)
-		return r;
-	return workspace_is_current(ws, base_fd) ? remove_upper(ws, err)
-						 : workspace_leave_upper(ws, err);
 }
 
 int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
@@ -325,7 +181,7 @@ int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 	/* Requester and supervisor both remove; meanwhile the id may be another's. */
 	if (!workspace_is_current(ws, base_fd))
 		return 0;
-	r = keep_upper ? 0 : remove_upper(ws, err);
+	r = keep_upper ? 0 : workspace_remove_unused_upper(ws, err);
 	/* The record goes last: as long as it is there, somebody can find the rest. */
 	r2 = tree_remove(base_fd, ws->id);
 	if (r < 0)
@@ -345,7 +201,7 @@ int workspace_open(const char *id, struct workspace *ret_ws, struct error *err)
 {
 	struct workspace ws = {.run_fd = -1, .lock_fd = -1};
 	_cleanup_free_ char *base = NULL;
-	_cleanup_close_ int base_fd = -1, state_fd = -1;
+	_cleanup_close_ int base_fd = -1;
 	int r;
 
 	if (!workspace_id_is_valid(id))
@@ -354,10 +210,8 @@ int workspace_open(const char *id, struct workspace *ret_ws, struct error *err)
 	r = workspace_base_open(WORKSPACE_RUN, false, &base, &base_fd, NULL);
 	if (r == 0)
 		r = open_paths(&ws, base_fd, base, err);
-	if (r == 0) {
-		r = find_state(&ws, false, &state_fd, err);
-		r = r == -ENOENT ? 0 : r;
-	}
+	if (r == 0)
+		r = workspace_find_state(&ws, err);
 	if (r < 0) {
 		workspace_release(&ws);
 		return r == -ENOENT

@@ -52,6 +52,9 @@ static int stage_data(struct copyup *up)
 	r = layer_write_file(up->lower.layer, up->lower.node, up->staged.fd);
 	if (r == 0 && up->size < (uint64_t)up->st.st_size)
 		r = call_ftruncate(up->staged.fd, (off_t)up->size);
+	/* What is to stay of it may well find room. */
+	if ((r == -ENOSPC || r == -EDQUOT) && up->size < (uint64_t)up->st.st_size)
+		r = call_ftruncate(up->staged.fd, 0) < 0 ? r : -EOPNOTSUPP;
 	if (r != -EOPNOTSUPP)
 		return r;
 	r = layer_open_file(up->lower.layer, up->lower.node, &file);

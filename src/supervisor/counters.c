@@ -6,9 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/workspace-internal.h"
 #include "util/cleanup.h"
 
-#define FILE_NAME "counters"
+#define FILE_NAME WORKSPACE_COUNTERS_FILE
 
 struct counters_page *counters_create(int run_fd)
 {

@@ -212,17 +212,20 @@ void lifetime_ending(
  * What becomes of the upper: the word for the history. Who unmounts waits for us, and finds the
  * room free. An engine waits for nobody, and may start a container of this id at once.
  */
-static const char *clean_upper(
-	struct supervisor_request *request, struct workspace_discard *ret_discard)
+static const char *clean_upper(struct supervisor_request *request, bool is_ours, bool was_ready,
+	struct workspace_discard *ret_discard)
 {
 	struct error err = {0};
 	int r;
 
 	if (!request->info->upper || !*request->info->upper)
 		return "none";
-	if (request->info->keep)
+	/* Who never served from what another one has kept has no business with it. */
+	if (request->info->keep || (!was_ready && workspace_was_kept(request->workspace)))
 		return "kept";
-	if (request->unmount)
+	if (!is_ours)
+		r = workspace_remove_unused_upper(request->workspace, &err);
+	else if (request->unmount)
 		r = workspace_remove_upper(request->workspace, &err);
 	else
 		r = workspace_discard_begin(request->workspace, ret_discard, &err);
@@ -232,8 +235,8 @@ static const char *clean_upper(
 	return "left";
 }
 
-void lifetime_clean(
-	struct supervisor_request *request, enum workspace_event event, const char *reason)
+void lifetime_clean(struct supervisor_request *request, struct upper_dirs *dirs,
+	enum workspace_event event, const char *reason)
 {
 	const char *mountpoint = request->info->mountpoint, *upper;
 	struct workspace_discard discard = {.base_fd = -1, .lock_fd = -1};
@@ -244,12 +247,16 @@ void lifetime_clean(
 	if (request->unmount && *mountpoint && mountinfo_is_dead(mountpoint) &&
 		mount_unmount(mountpoint, true, &err) < 0)
 		log_warning("%s", err.text);
-	upper = clean_upper(request, &discard);
+	upper = clean_upper(request, dirs->upper_fd >= 0, event == WORKSPACE_EVENT_ENDED, &discard);
+	/* Who saw the record go may unmount what the upper lies on, and finds the lock free. */
+	upper_dirs_release(dirs);
 	/* Before the record goes: who sees it go finds the end in the history. */
 	workspace_event_append(event, request->info, reason, upper);
 	if (workspace_remove(request->workspace, true, &err) < 0)
 		log_error("%s", err.text);
 	workspace_release(request->workspace);
+	for (size_t i = 0; i < request->held_count; i++)
+		close_keep_errno(steal_fd(&request->held_fds[i]));
 	r = workspace_discard_finish(&discard);
 	if (r < 0)
 		log_error("cannot remove the upper directory: %s; git-overlayfs gc tries again",

@@ -5,6 +5,8 @@
 #include <git-overlayfs/supervisor.h>
 #include <git-overlayfs/workspace-events.h>
 
+#include "upper.h"
+
 /* A session of its own, no terminal, no descriptor of the requester's but those it needs. */
 void lifetime_detach(const struct supervisor_request *request);
 
@@ -27,8 +29,8 @@ void lifetime_ending(
 	struct supervisor_request *request, enum workspace_event event, const char *reason);
 
 /*
- * After the daemon's end: the mount, the upper unless it is kept, the record. `event`: that the
- * workspace has ended, or was never ready.
+ * After the daemon's end: the mount, the upper unless it is kept, the lock on it that is in `dirs`
+ * if we have it, the record. `event`: that the workspace has ended, or was never ready.
  */
-void lifetime_clean(
-	struct supervisor_request *request, enum workspace_event event, const char *reason);
+void lifetime_clean(struct supervisor_request *request, struct upper_dirs *dirs,
+	enum workspace_event event, const char *reason);

@@ -337,10 +337,8 @@ int supervisor_run(struct supervisor_request *request)
 	}
 	/* It holds files of the upper, and the connection. */
 	broker_end(&s.broker);
-	/* Who saw the record go may unmount what the upper lies on. */
-	upper_dirs_release(&s.upper);
-	lifetime_clean(
-		request, s.was_ready ? WORKSPACE_EVENT_ENDED : WORKSPACE_EVENT_FAILED, s.reason);
+	lifetime_clean(request, &s.upper,
+		s.was_ready ? WORKSPACE_EVENT_ENDED : WORKSPACE_EVENT_FAILED, s.reason);
 	/* Only now: for the requester our end of the socket is the end of the undoing. */
 	close_fd(&s.control_fd);
 	return s.phase == PHASE_STARTING || (s.phase == PHASE_LIVE && s.daemon_status != 0)
