@@ -71,7 +71,7 @@ MAKE = "make -s tinyconfig >/dev/null 2>&1 && make -s -j2 lib/"
 
 
 @row("build", "make tinyconfig and make -j2 of the kernel's lib", tree="linux", rounds=3, level="default", limit=400,
-	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens", "floor"), needs=("make", "flex", "bison", "bc"), lines={
+	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens"), needs=("make", "flex", "bison", "bc"), lines={
 		"build": Line([who.over("clone", round(1 / 1.10, 2)) for who in (ours, opens)], "s",
 			"make tinyconfig and make -j2 of the kernel's lib; the clone is a native directory"),
 		"workspace-build": Line([ours.over("clone", 1)], "s", "the same, and what it takes to get the tree")})
