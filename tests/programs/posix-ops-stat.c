@@ -281,11 +281,16 @@ static long op_mtime(struct posix_run *run, char **args, char *result)
 /* Until the clock that file systems take their times from has ticked. */
 static void wait_for_tick(void)
 {
-	struct timespec tick;
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	struct timespec marked, now;
 
-	clock_getres(CLOCK_REALTIME_COARSE, &tick);
-	tick.tv_nsec += tick.tv_nsec / 4;
-	nanosleep(&tick, NULL);
+	/* The clock of file times stands while all processors are idle, and for a while after. */
+	clock_gettime(CLOCK_REALTIME, &marked);
+	do {
+		nanosleep(&pause, NULL);
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	} while (now.tv_sec < marked.tv_sec ||
+		 (now.tv_sec == marked.tv_sec && now.tv_nsec <= marked.tv_nsec));
 }
 
 /* mark PATH...: remembers the times of those that are there */
