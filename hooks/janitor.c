@@ -16,12 +16,8 @@ struct leftovers {
 /* A hook that was killed at once left a record that says nothing: then by its id. */
 static bool belongs_to(const struct workspace_info *info, const char *container)
 {
-	size_t n = strlen(container);
-
-	if (info->created)
-		return strcmp(info->container, container) == 0;
-	return strncmp(info->id, container, n) == 0 &&
-	       (!info->id[n] || info->id[n] == WORKSPACE_ID_SEPARATOR);
+	return info->created ? strcmp(info->container, container) == 0
+			     : workspace_id_is_of(info->id, container);
 }
 
 static int collect(void *ctx, const struct workspace_info *info)
@@ -36,20 +32,12 @@ static int collect(void *ctx, const struct workspace_info *info)
 	return 0;
 }
 
-/*
- * To make a workspace of the same id takes the lock and clears away what a dead one left,
- * an upper that was to be kept aside; one that lives again meanwhile is left alone.
- */
+/* One that lives again meanwhile is left alone. */
 static int remove_dead(const char *id, struct error *err)
 {
-	struct workspace ws;
-	int r = workspace_create(id, &ws, err);
+	int r = workspace_clear(id, err);
 
-	if (r < 0)
-		return r == -EBUSY || r == -EADDRINUSE ? 0 : r;
-	r = workspace_remove(&ws, true, err);
-	workspace_release(&ws);
-	return r;
+	return r == -EBUSY || r == -EADDRINUSE ? 0 : r;
 }
 
 void janitor_run(const char *container_id)

@@ -113,19 +113,11 @@ static int judge_wish(struct job *job, const struct job_context *context, struct
 	return wish_judge(context->policy, &job->config, &asker, &job->places, err);
 }
 
-/* By a --mount with id=. Every other one has an id that begins with its container's. */
-static bool has_trusted_name(const struct workspace_info *info)
-{
-	size_t length = strlen(info->container);
-
-	return strncmp(info->id, info->container, length) != 0 ||
-	       (info->id[length] && info->id[length] != WORKSPACE_ID_SEPARATOR);
-}
-
 /*
  * A workspace is one container's. An annotation's id= is a name within its container, but who
- * writes what the administrator calls another container's workspace means that one; what a
- * stranger is called is an accident. (In a pod: pod.c.)
+ * writes what the administrator calls another container's workspace (by a --mount with id=, or it
+ * would begin with that container's id) means that one; what a stranger is called is an accident.
+ * (In a pod: pod.c.)
  */
 static int check_id_is_no_others(
 	const struct job *job, const struct container *container, struct error *err)
@@ -140,7 +132,7 @@ static int check_id_is_no_others(
 	r = workspace_read_info(&ws, &info, NULL);
 	workspace_release(&ws);
 	is_other = r == 0 && *info.container && strcmp(info.container, container->state.id) != 0 &&
-		   (job->wish->trusted || has_trusted_name(&info));
+		   (job->wish->trusted || !workspace_id_is_of(info.id, info.container));
 	/* One that is ending is waited for. */
 	if (!is_other || !info.alive || info.state == WORKSPACE_ENDING)
 		return 0;

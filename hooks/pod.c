@@ -154,10 +154,8 @@ struct search {
 static bool find_name(struct search *search, const char *id)
 {
 	const char *separator = strchr(id, WORKSPACE_ID_SEPARATOR);
-	size_t length = separator ? (size_t)(separator - id) : 0;
 
-	if (!separator || (strlen(search->container_id) == length &&
-				  strncmp(id, search->container_id, length) == 0))
+	if (!separator || workspace_id_is_of(id, search->container_id))
 		return false;
 	for (size_t i = 0; i < search->count; i++) {
 		search->index = i;

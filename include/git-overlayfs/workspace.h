@@ -30,6 +30,8 @@
 
 /* ID or CONTAINER:NAME, each as config_id_is_valid() has it, at most WORKSPACE_ID_MAX. */
 bool workspace_id_is_valid(const char *id);
+/* Whether it is the container's id, or that with a name behind it. */
+bool workspace_id_is_of(const char *id, const char *container);
 
 struct workspace {
 	char id[WORKSPACE_ID_MAX + 1];
@@ -77,6 +79,8 @@ struct workspace_info {
  * record is in another run directory.
  */
 int workspace_create(const char *id, struct workspace *ret_ws, struct error *err);
+/* Clears away what a dead one of this id left, but for an upper that was to be kept. As create. */
+int workspace_clear(const char *id, struct error *err);
 
 /*
  * Makes state_dir/{upper,work}, owned by these ids of the caller's user namespace. An

@@ -95,6 +95,13 @@ static int compare(void *ctx, const struct workspace_info *info)
 	return 0;
 }
 
+bool workspace_id_is_of(const char *id, const char *container)
+{
+	size_t n = strlen(container);
+
+	return strncmp(id, container, n) == 0 && (!id[n] || id[n] == WORKSPACE_ID_SEPARATOR);
+}
+
 bool workspace_id_is_valid(const char *id)
 {
 	const char *separator = strchr(id, WORKSPACE_ID_SEPARATOR);

@@ -152,21 +152,23 @@ static int remove_state(struct workspace *ws, int base_fd, struct error *err)
 				     : 0;
 }
 
-static int remove_unheld(struct workspace *ws, int base_fd, struct error *err)
+/* 1 and the directory of all of them, where this one has its own; 0: it has none. */
+static int open_own(struct workspace *ws, int *ret_base_fd, struct error *err)
 {
-	_cleanup_close_ int upper_fd = -1;
-	int r = await_upper(base_fd, ws->id, &upper_fd, err);
+	int r = find_state(ws, false, ret_base_fd, NULL);
 
-	return r < 0 ? r : remove_state(ws, base_fd, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
+	return 1;
 }
 
 int workspace_leave_upper(struct workspace *ws, struct error *err)
 {
-	_cleanup_close_ int state_fd = -1;
-	int r = find_state(ws, false, &state_fd, NULL);
+	_cleanup_close_ int base_fd = -1;
+	int r = open_own(ws, &base_fd, err);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
+	if (r <= 0)
+		return r;
 	return error_set(err, ESTALE, EXIT_STATUS_FAILED,
 		"workspace %s: somebody removed its record, so its upper is left to git-overlayfs "
 		"gc, or to who has the id now",
@@ -183,20 +185,19 @@ int workspace_remove_upper(struct workspace *ws, struct error *err)
 		return r;
 	if (!workspace_is_current(ws, base_fd))
 		return workspace_leave_upper(ws, err);
-	r = find_state(ws, false, &state_fd, NULL);
-	if (r < 0)
-		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
-	return remove_state(ws, state_fd, err);
+	r = open_own(ws, &state_fd, err);
+	return r <= 0 ? r : remove_state(ws, state_fd, err);
 }
 
 int workspace_remove_unused_upper(struct workspace *ws, struct error *err)
 {
-	_cleanup_close_ int state_fd = -1;
-	int r = find_state(ws, false, &state_fd, NULL);
+	_cleanup_close_ int base_fd = -1, upper_fd = -1;
+	int r = open_own(ws, &base_fd, err);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : failed(err, r, "state directory", ws->id);
-	return remove_unheld(ws, state_fd, err);
+	if (r <= 0)
+		return r;
+	r = await_upper(base_fd, ws->id, &upper_fd, err);
+	return r < 0 ? r : remove_state(ws, base_fd, err);
 }
 
 bool workspace_was_kept(struct workspace *ws)

@@ -189,6 +189,18 @@ int workspace_remove(struct workspace *ws, bool keep_upper, struct error *err)
 	return r2 < 0 ? failed(err, r2, "cannot remove the record", ws->id) : 0;
 }
 
+int workspace_clear(const char *id, struct error *err)
+{
+	struct workspace ws;
+	int r = workspace_create(id, &ws, err);
+
+	if (r < 0)
+		return r;
+	r = workspace_remove(&ws, true, err);
+	workspace_release(&ws);
+	return r;
+}
+
 void workspace_release(struct workspace *ws)
 {
 	free(steal_ptr(&ws->run_dir));
