@@ -127,8 +127,8 @@ struct layer_shortcuts {
 	/* lookup and, of what it found, getattr_with_mapping for the container. */
 	int (*lookup_attributes)(struct layer *layer, layer_node_t parent, const char *name,
 		layer_node_t *ret_node, struct stat *ret_st);
-	/* The content of a regular file, into an empty one. -EOPNOTSUPP: opening it is as good. */
-	int (*write_file)(struct layer *layer, layer_node_t node, int fd);
+	/* The `size` bytes of a file, into an empty one. -EOPNOTSUPP: opening it is as good. */
+	int (*write_file)(struct layer *layer, layer_node_t node, uint64_t size, int fd);
 };
 
 /* All are mandatory, but the shortcuts. */
@@ -225,7 +225,7 @@ int layer_getattr_with_mapping(
 	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st);
 ssize_t layer_readlink(struct layer *layer, layer_node_t node, char *buf, size_t size);
 int layer_open_file(struct layer *layer, layer_node_t node, struct layer_file *ret_file);
-int layer_write_file(struct layer *layer, layer_node_t node, int fd);
+int layer_write_file(struct layer *layer, layer_node_t node, uint64_t size, int fd);
 ssize_t layer_getxattr(
 	struct layer *layer, layer_node_t node, const char *name, void *buf, size_t size);
 ssize_t layer_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size);

@@ -356,23 +356,23 @@ static int git_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 }
 
 /* Small ones are inflated in memory, and those that are open are in a file already. */
-static int git_write_file(struct layer *layer, layer_node_t node, int fd)
+static int git_write_file(struct layer *layer, layer_node_t node, uint64_t size, int fd)
 {
 	struct git_layer *self = git_layer_of(layer);
 	_cleanup_place_ struct place place = {0};
 	struct object_cause cause = {""};
-	uint64_t size;
 	git_oid id;
-	int r = enter_file(self, "copy", node, &place);
+	int r;
 
+	if (size <= OBJECT_SMALL_MAX)
+		return -EOPNOTSUPP;
+	r = enter_file(self, "copy", node, &place);
 	if (r < 0)
 		return r;
 	id = git_entry_id(&place.entry);
-	r = load_size(&self->loader, place.object, node_entry(node), &size, &cause);
-	if (r == 0 && (size <= OBJECT_SMALL_MAX || object_cache_has(self->blobs, &id)))
+	if (object_cache_has(self->blobs, &id))
 		return -EOPNOTSUPP;
-	if (r == 0)
-		r = load_into_file(&self->loader, &id, size, fd, &cause);
+	r = load_into_file(&self->loader, &id, size, fd, &cause);
 	/* A full disk is no fault of the repository. */
 	return r < 0 && *cause.text ? failed(self, "copy", place.slot, place.entry.name, &cause, r)
 				    : r;

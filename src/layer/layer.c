@@ -205,13 +205,13 @@ int layer_open_file(struct layer *layer, layer_node_t node, struct layer_file *r
 	return r;
 }
 
-int layer_write_file(struct layer *layer, layer_node_t node, int fd)
+int layer_write_file(struct layer *layer, layer_node_t node, uint64_t size, int fd)
 {
 	int r;
 
 	if (!layer->ops->shortcuts.write_file)
 		return -EOPNOTSUPP;
-	r = layer->ops->shortcuts.write_file(layer, node, fd);
+	r = layer->ops->shortcuts.write_file(layer, node, size, fd);
 	trace(layer, "write", node, NULL, r);
 	return r;
 }

@@ -49,7 +49,8 @@ static int stage_data(struct copyup *up)
 
 	if (up->size == 0)
 		return 0;
-	r = layer_write_file(up->lower.layer, up->lower.node, up->staged.fd);
+	r = layer_write_file(
+		up->lower.layer, up->lower.node, (uint64_t)up->st.st_size, up->staged.fd);
 	if (r == 0 && up->size < (uint64_t)up->st.st_size)
 		r = call_ftruncate(up->staged.fd, (off_t)up->size);
 	/* What is to stay of it may well find room. */

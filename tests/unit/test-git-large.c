@@ -346,11 +346,15 @@ static int write_blob(struct repo *repo, const char *name)
 {
 	int fd = open("copy", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	layer_node_t node;
+	struct stat st;
 	int r;
 
 	assert_true(fd >= 0);
 	assert_int_equal(repo_lookup(repo, name, &node), 0);
-	r = layer_write_file(repo->layer, node, fd);
+	assert_int_equal(layer_getattr_with_mapping(repo->layer, node, ID_VIEW_STORAGE, &st), 0);
+	/* What is no file is looked at, whatever its size. */
+	r = layer_write_file(
+		repo->layer, node, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : SIZE, fd);
 	layer_forget(repo->layer, node, 1);
 	close(fd);
 	return r;
