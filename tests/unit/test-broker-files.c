@@ -51,68 +51,43 @@ static void a_read_only_mount_stays_so(void **state)
 
 #define CONTAINED 100000
 
-static int open_theirs(void)
-{
-	return openat(top_fd, "theirs", O_RDWR | O_CLOEXEC);
-}
-
-static int open_secret(void)
-{
-	return openat(top_fd, "secret", O_RDWR | O_CLOEXEC);
-}
-
-static int path_of_secret(void)
-{
-	return openat(top_fd, "secret", O_PATH | O_CLOEXEC);
-}
-
-/* How a path is made a file, where one may. */
-static int open_path_of_secret_again(void)
-{
-	char link[64];
-	int path = path_of_secret(), fd;
-
-	if (path < 0)
-		return 0;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
-	fd = open(link, O_RDWR | O_CLOEXEC);
-	close_keep_errno(path);
-	return fd;
-}
-
-static int open_shown(void)
-{
-	return openat(top_fd, "shown", O_RDWR | O_CLOEXEC);
-}
-
-static int read_shown(void)
-{
-	return openat(top_fd, "shown", O_RDONLY | O_CLOEXEC);
-}
-
-static int path_of_shown(void)
-{
-	return openat(top_fd, "shown", O_PATH | O_CLOEXEC);
-}
-
 #define CANNOT_OPEN 0
 #define IS_TAKEN    1
 
 static const struct attempt {
-	const char *what;
-	int (*open)(void);
-	int wanted; /* or -errno */
+	const char *what, *name;
+	int flags;
+	bool by_path; /* how a path is made a file, where one may */
+	int wanted;   /* or -errno */
 } attempts[] = {
-	{"a file of its own", open_theirs, IS_TAKEN},
-	{"a file of root's", open_secret, CANNOT_OPEN},
-	{"the path of a file of root's", path_of_secret, -EACCES},
-	{"that path, opened", open_path_of_secret_again, CANNOT_OPEN},
-	{"a file that all may read", open_shown, CANNOT_OPEN},
-	{"that file for reading", read_shown, -EACCES},
-	{"its path", path_of_shown, -EACCES},
-	{"a file of its own, again", open_theirs, IS_TAKEN},
+	{"a file of its own", "theirs", O_RDWR, false, IS_TAKEN},
+	{"a file of root's", "secret", O_RDWR, false, CANNOT_OPEN},
+	{"the path of a file of root's", "secret", O_PATH, false, -EACCES},
+	{"that path, opened", "secret", O_RDWR, true, CANNOT_OPEN},
+	{"a file that all may read", "shown", O_RDWR, false, CANNOT_OPEN},
+	{"that file for reading", "shown", O_RDONLY, false, -EACCES},
+	{"its path", "shown", O_PATH, false, -EACCES},
+	{"a file of its own, again", "theirs", O_RDWR, false, IS_TAKEN},
 };
 #define ATTEMPTS (sizeof(attempts) / sizeof(attempts[0]))
+
+static int open_attempt(const struct attempt *attempt)
+{
+	char link[64];
+	int fd = openat(
+		top_fd, attempt->name, (attempt->by_path ? O_PATH : attempt->flags) | O_CLOEXEC);
+	int again;
+
+	if (!attempt->by_path)
+		return fd;
+	/* The path itself is to be had. */
+	if (fd < 0)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	again = open(link, attempt->flags | O_CLOEXEC);
+	close_keep_errno(fd);
+	return again;
+}
 
 static int receive_socket(int line)
 {
@@ -147,7 +122,7 @@ static int contained(int line)
 	socket_fd = receive_socket(line);
 	expect(socket_fd >= 0);
 	for (size_t i = 0; i < ATTEMPTS; i++) {
-		int fd = attempts[i].open();
+		int fd = open_attempt(&attempts[i]);
 
 		if (attempts[i].wanted == CANNOT_OPEN) {
 			expect(fd == -1 && errno == EACCES);
