@@ -163,13 +163,16 @@ static void start(struct read_ahead *ahead) requires_lock(ahead->lock)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static void go_on(struct read_ahead *ahead) requires_lock(ahead->lock)
+/* Gives the lock back: who is woken should not find it taken. */
+static void go_on(struct read_ahead *ahead) releases(ahead->lock)
 {
-	if (!walk_wants_more(&ahead->walk))
-		return;
-	if (!ahead->has_thread && schedules_as_usual())
+	bool wants = walk_wants_more(&ahead->walk);
+	bool wakes = wants && ahead->is_idle;
+
+	if (wants && !ahead->has_thread && schedules_as_usual())
 		start(ahead);
-	else if (ahead->is_idle)
+	mutex_unlock(&ahead->lock);
+	if (wakes)
 		pthread_cond_signal(&ahead->changed);
 }
 
@@ -180,7 +183,6 @@ void read_ahead_list(struct read_ahead *ahead, const struct walk_place *place)
 	mutex_lock(&ahead->lock);
 	walk_list(&ahead->walk, place);
 	go_on(ahead);
-	mutex_unlock(&ahead->lock);
 }
 
 void read_ahead_open(struct read_ahead *ahead, const git_oid *tree, uint32_t entry)
@@ -190,5 +192,4 @@ void read_ahead_open(struct read_ahead *ahead, const git_oid *tree, uint32_t ent
 	mutex_lock(&ahead->lock);
 	walk_open(&ahead->walk, tree, entry);
 	go_on(ahead);
-	mutex_unlock(&ahead->lock);
 }

@@ -203,24 +203,34 @@ static bool next_file(struct walk *walk, struct walk_step *ret_step)
 	return true;
 }
 
-/* First what is in the directory where the walk is, then what is beside that. */
+/*
+ * The level that the next directory is in: first what is in the directory where the walk is, then
+ * what is beside that. 0: none are left.
+ */
+static unsigned find_directory(const struct walk *walk)
+{
+	unsigned depth = walk->depth;
+
+	while (depth > 0 && walk->levels[depth - 1].directories.next ==
+				    walk->levels[depth - 1].directories.count)
+		depth--;
+	return depth;
+}
+
 static bool next_directory(struct walk *walk, struct walk_step *ret_step)
 {
-	if (!walk->is_walk || walk->named_count == WALK_AHEAD_MAX)
-		return false;
-	for (unsigned i = walk->depth; i-- > 0;) {
-		struct walk_level *level = &walk->levels[i];
-		struct walk_order *order = &level->directories;
-		struct tree_entry entry;
+	unsigned depth = find_directory(walk);
+	struct walk_level *level;
+	struct tree_entry entry;
 
-		if (order->next == order->count)
-			continue;
-		entry = tree_view_entry(tree_of(level), order->entries[order->next++]);
-		*ret_step = (struct walk_step){.directory = git_entry_id(&entry)};
-		walk->named[walk->named_count++] = ret_step->directory;
-		return true;
-	}
-	return false;
+	if (!walk->is_walk || walk->named_count == WALK_AHEAD_MAX || depth == 0)
+		return false;
+	level = &walk->levels[depth - 1];
+	entry = tree_view_entry(
+		tree_of(level), level->directories.entries[level->directories.next++]);
+	*ret_step = (struct walk_step){.directory = git_entry_id(&entry)};
+	walk->named[walk->named_count++] = ret_step->directory;
+	return true;
 }
 
 bool walk_next(struct walk *walk, struct walk_step *ret_step)
@@ -230,7 +240,7 @@ bool walk_next(struct walk *walk, struct walk_step *ret_step)
 
 bool walk_wants_more(const struct walk *walk)
 {
-	return (walk->is_walk && walk->named_count <= WALK_AHEAD_MIN) ||
+	return (walk->is_walk && walk->named_count <= WALK_AHEAD_MIN && find_directory(walk) > 0) ||
 	       (walk->reads && walk->reading && count_files_left(walk) <= WALK_AHEAD_MIN);
 }
 

@@ -69,5 +69,5 @@ void walk_list(struct walk *walk, const struct walk_place *place);
 void walk_open(struct walk *walk, const git_oid *tree, uint32_t entry);
 /* False: there is nothing to be named now. */
 bool walk_next(struct walk *walk, struct walk_step *ret_step);
-bool walk_wants_more(const struct walk *walk);
-void walk_release(struct walk *walk); /* nowhere again */
+bool walk_wants_more(const struct walk *walk); /* true: walk_next() has something */
+void walk_release(struct walk *walk);	       /* nowhere again */

@@ -87,6 +87,7 @@ static struct cached_object *get(struct walker *walker, const git_oid *id)
 /* What a thread would read meanwhile. */
 static void read_ahead(struct walker *walker)
 {
+	bool is_woken = walk_wants_more(&walker->walk);
 	struct walk_step step;
 	unsigned count = 0;
 
@@ -98,6 +99,8 @@ static void read_ahead(struct walker *walker)
 			walker->foreseen[walker->foreseen_count++ % 2000] = step.directory;
 		cached_object_put(step.object);
 	}
+	/* To be woken for nothing costs whoever wakes. */
+	assert_true(!is_woken || count > 0);
 	assert_true(walker->walk.named_count <= WALK_AHEAD_MAX);
 }
 
