@@ -5,15 +5,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "util/hash-table.h"
 #include "util/lock.h"
-
-#define BUCKETS_MIN 64
 
 /* An inode that is open, or was with a registered file behind. All protected by `lock`. */
 struct inode_mode {
-	uint64_t node, generation;
-	uint64_t entered; /* when it was opened last: a count of all opens */
-	struct inode_mode *hash_next;
+	struct hash_link link; /* by the node's id, which is small and given out in turn */
+	uint64_t generation;
+	uint64_t entered;		  /* when it was opened last: a count of all opens */
 	struct inode_mode *older, *newer; /* of those that are registered and not open */
 	uint32_t opens;
 	int backing_id; /* 0: not registered */
@@ -28,8 +27,7 @@ struct io_modes {
 	struct mutex lock;
 	pthread_cond_t changed; /* with lock: a file was registered, or not */
 	/* All protected by lock; the counts are read without it. */
-	struct inode_mode **buckets;
-	size_t bucket_count;
+	struct hash_table table;
 	uint64_t enter_count;
 	_Atomic size_t count, fleeting_count, registered_count;
 	struct inode_mode kept; /* a ring: `newer` is the oldest one */
@@ -42,12 +40,6 @@ struct io_modes *io_modes_new(size_t kept_max)
 
 	if (!modes)
 		return NULL;
-	modes->buckets = calloc(BUCKETS_MIN, sizeof(struct inode_mode *));
-	if (!modes->buckets) {
-		free(modes);
-		return NULL;
-	}
-	modes->bucket_count = BUCKETS_MIN;
 	modes->kept_max = kept_max;
 	modes->kept.older = modes->kept.newer = &modes->kept;
 	mutex_init(&modes->lock);
@@ -57,88 +49,42 @@ struct io_modes *io_modes_new(size_t kept_max)
 
 void io_modes_free(struct io_modes *modes)
 {
+	struct hash_link *next;
+
 	if (!modes)
 		return;
-	for (size_t i = 0; i < modes->bucket_count; i++) {
-		struct inode_mode *next;
-
-		for (struct inode_mode *inode = modes->buckets[i]; inode; inode = next) {
-			next = inode->hash_next;
-			free(inode);
-		}
+	for (struct hash_link *link = hash_table_release(&modes->table); link; link = next) {
+		next = link->next;
+		free(link);
 	}
 	pthread_cond_destroy(&modes->changed);
 	mutex_destroy(&modes->lock);
-	free(modes->buckets);
 	free(modes);
 }
 
 /* --- the table --- */
 
-/* Ids are small and given out in turn. */
-static struct inode_mode **bucket_of(struct inode_mode **buckets, size_t count, uint64_t node)
-{
-	return &buckets[node & (count - 1)];
-}
-
 static struct inode_mode *find(struct io_modes *modes, uint64_t node) requires_lock(modes->lock)
 {
-	struct inode_mode *inode = *bucket_of(modes->buckets, modes->bucket_count, node);
-
-	while (inode && inode->node != node)
-		inode = inode->hash_next;
-	return inode;
-}
-
-/* Without memory the chains become longer. */
-static void grow(struct io_modes *modes) requires_lock(modes->lock)
-{
-	size_t count = modes->bucket_count * 2;
-	struct inode_mode **buckets = calloc(count, sizeof(struct inode_mode *));
-
-	if (!buckets)
-		return;
-	for (size_t i = 0; i < modes->bucket_count; i++) {
-		struct inode_mode *next;
-
-		for (struct inode_mode *inode = modes->buckets[i]; inode; inode = next) {
-			struct inode_mode **bucket = bucket_of(buckets, count, inode->node);
-
-			next = inode->hash_next;
-			inode->hash_next = *bucket;
-			*bucket = inode;
-		}
-	}
-	free(modes->buckets);
-	modes->buckets = buckets;
-	modes->bucket_count = count;
+	return (struct inode_mode *)hash_table_find(&modes->table, node);
 }
 
 static struct inode_mode *add(struct io_modes *modes, const struct io_open *open)
 	requires_lock(modes->lock)
 {
-	struct inode_mode *inode = calloc(1, sizeof(*inode)), **bucket;
+	struct inode_mode *inode = calloc(1, sizeof(*inode));
 
 	if (!inode)
 		return NULL;
-	if (modes->count >= modes->bucket_count)
-		grow(modes);
-	bucket = bucket_of(modes->buckets, modes->bucket_count, open->node);
-	inode->node = open->node;
 	inode->generation = open->generation;
-	inode->hash_next = *bucket;
-	*bucket = inode;
+	hash_table_add(&modes->table, &inode->link, open->node);
 	modes->count++;
 	return inode;
 }
 
 static void drop(struct io_modes *modes, struct inode_mode *inode) requires_lock(modes->lock)
 {
-	struct inode_mode **link = bucket_of(modes->buckets, modes->bucket_count, inode->node);
-
-	while (*link != inode)
-		link = &(*link)->hash_next;
-	*link = inode->hash_next;
+	hash_table_remove(&modes->table, &inode->link);
 	modes->count--;
 	if (inode->is_fleeting)
 		modes->fleeting_count--;
