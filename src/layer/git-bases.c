@@ -5,22 +5,21 @@
 #include <stdlib.h>
 
 #include "layer/inode-hash.h"
-
-#define BUCKETS 512
+#include "util/hash-table.h"
 
 struct kept_base {
+	struct hash_link link;
 	struct base base;
 	uint64_t offset;
 	uint32_t pack;
-	unsigned users; /* protected by the cache's lock, as all below */
-	bool is_kept;	/* is in the table and in the list */
-	struct kept_base *hash_next;
+	unsigned users;		       /* protected by the cache's lock, as all below */
+	bool is_kept;		       /* is in the table and in the list */
 	struct kept_base *prev, *next; /* in the order of their last use */
 };
 
 struct base_cache {
 	struct mutex lock;
-	struct kept_base *buckets[BUCKETS] guarded_by(lock);
+	struct hash_table table guarded_by(lock);
 	struct kept_base list guarded_by(lock); /* head: next is the oldest */
 	size_t bytes guarded_by(lock);		/* of those that are kept */
 	size_t limit;				/* immutable */
@@ -49,19 +48,19 @@ static size_t weight(const struct kept_base *kept)
 	return sizeof(*kept) + kept->base.size;
 }
 
-static struct kept_base **bucket_of(struct base_cache *cache, uint32_t pack, uint64_t offset)
-	requires_lock(cache->lock)
+static uint64_t hash_of(uint32_t pack, uint64_t offset)
 {
-	return &cache->buckets[inode_hash_mix(offset + pack) % BUCKETS];
+	return inode_hash_mix(offset + pack);
 }
 
 static struct kept_base *find_locked(struct base_cache *cache, uint32_t pack, uint64_t offset)
 	requires_lock(cache->lock)
 {
-	struct kept_base *kept = *bucket_of(cache, pack, offset);
+	struct hash_link *link = hash_table_find(&cache->table, hash_of(pack, offset));
+	struct kept_base *kept;
 
-	while (kept && (kept->offset != offset || kept->pack != pack))
-		kept = kept->hash_next;
+	while ((kept = (struct kept_base *)link) && (kept->offset != offset || kept->pack != pack))
+		link = hash_link_next(link);
 	return kept;
 }
 
@@ -83,11 +82,7 @@ static void unlink_locked(struct kept_base *kept)
 static struct kept_base *drop_locked(struct base_cache *cache, struct kept_base *kept)
 	requires_lock(cache->lock)
 {
-	struct kept_base **link = bucket_of(cache, kept->pack, kept->offset);
-
-	while (*link != kept)
-		link = &(*link)->hash_next;
-	*link = kept->hash_next;
+	hash_table_remove(&cache->table, &kept->link);
 	unlink_locked(kept);
 	kept->is_kept = false;
 	cache->bytes -= weight(kept);
@@ -100,6 +95,7 @@ void base_cache_free(struct base_cache *cache) no_lock_analysis
 		return;
 	while (cache->list.next != &cache->list)
 		kept_base_free(drop_locked(cache, cache->list.next));
+	hash_table_release(&cache->table);
 	mutex_destroy(&cache->lock);
 	free(cache);
 }
@@ -134,15 +130,13 @@ static bool drop_surplus(struct base_cache *cache, struct kept_base **ret_dead)
 /* A base that would push out all others is not kept, nor is one that somebody else has added. */
 static void keep(struct base_cache *cache, struct kept_base *kept)
 {
-	struct kept_base **bucket, *dead;
+	struct kept_base *dead;
 
 	if (weight(kept) > cache->limit / 4)
 		return;
 	mutex_lock(&cache->lock);
 	if (!find_locked(cache, kept->pack, kept->offset)) {
-		bucket = bucket_of(cache, kept->pack, kept->offset);
-		kept->hash_next = *bucket;
-		*bucket = kept;
+		hash_table_add(&cache->table, &kept->link, hash_of(kept->pack, kept->offset));
 		append_locked(cache, kept);
 		kept->is_kept = true;
 		cache->bytes += weight(kept);
@@ -172,11 +166,12 @@ struct base *base_cache_add(
 
 void base_put(struct base_cache *cache, struct base *base)
 {
-	struct kept_base *kept = (struct kept_base *)base;
+	struct kept_base *kept;
 	bool is_dead;
 
 	if (!base)
 		return;
+	kept = (struct kept_base *)((char *)base - offsetof(struct kept_base, base));
 	mutex_lock(&cache->lock);
 	is_dead = --kept->users == 0 && !kept->is_kept;
 	mutex_unlock(&cache->lock);

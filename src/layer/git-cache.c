@@ -8,19 +8,19 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/hash-table.h"
 #include "util/lock.h"
 
-#define BUCKETS 1024
 /* The limit does not grow beyond this. */
 #define LIMIT_MAX ((size_t)256 << 20)
 
 enum load_state { LOADING, LOADED, FAILED };
 
 struct cached_object {
+	struct hash_link link;	    /* by the beginning of the id; protected by the cache's lock */
 	git_oid id;		    /* immutable, as the next */
 	struct object_cache *cache; /* freed after its last object */
 	/* Protected by the cache's lock: */
-	struct cached_object *hash_next;
 	struct cached_object *prev, *next; /* among those that nobody holds */
 	unsigned users;
 	enum load_state state;
@@ -33,7 +33,7 @@ struct cached_object {
 struct object_cache {
 	struct mutex lock;
 	pthread_cond_t loaded;
-	struct cached_object *buckets[BUCKETS] guarded_by(lock);
+	struct hash_table table guarded_by(lock);
 	struct cached_object unused guarded_by(lock); /* list head: next is the oldest */
 	size_t bytes guarded_by(lock);
 	size_t unused_bytes guarded_by(lock);
@@ -83,39 +83,29 @@ struct object_cache *object_cache_new(size_t limit) no_lock_analysis
 
 static void cache_free(struct object_cache *cache)
 {
+	/* Nothing is in it. */
+	hash_table_release(&cache->table);
 	pthread_cond_destroy(&cache->loaded);
 	mutex_destroy(&cache->lock);
 	free(cache);
 }
 
-static struct cached_object **bucket_of(struct object_cache *cache, const git_oid *id)
-	requires_lock(cache->lock)
+static uint64_t hash_of(const git_oid *id)
 {
-	uint32_t hash;
+	uint64_t hash;
 
 	memcpy(&hash, id->id, sizeof(hash));
-	return &cache->buckets[hash % BUCKETS];
+	return hash;
 }
 
 static struct cached_object *find_locked(struct object_cache *cache, const git_oid *id)
 	requires_lock(cache->lock)
 {
-	struct cached_object *object = *bucket_of(cache, id);
+	struct hash_link *link = hash_table_find(&cache->table, hash_of(id));
 
-	while (object && !id_equal(&object->id, id))
-		object = object->hash_next;
-	return object;
-}
-
-static void remove_from_table_locked(struct object_cache *cache, struct cached_object *object)
-	requires_lock(cache->lock)
-{
-	struct cached_object **link = bucket_of(cache, &object->id);
-
-	while (*link && *link != object)
-		link = &(*link)->hash_next;
-	if (*link)
-		*link = object->hash_next;
+	while (link && !id_equal(&((struct cached_object *)link)->id, id))
+		link = hash_link_next(link);
+	return (struct cached_object *)link;
 }
 
 static void unlink_unused_locked(struct object_cache *cache, struct cached_object *object)
@@ -130,7 +120,7 @@ static void unlink_unused_locked(struct object_cache *cache, struct cached_objec
 static void forget_locked(struct object_cache *cache, struct cached_object *object)
 	requires_lock(cache->lock)
 {
-	remove_from_table_locked(cache, object);
+	hash_table_remove(&cache->table, &object->link);
 	cache->count--;
 	if (object->state == LOADED)
 		cache->bytes -= weight(object);
@@ -241,7 +231,7 @@ static struct cached_object *object_new(struct object_cache *cache, const git_oi
 static struct cached_object *hold(
 	struct object_cache *cache, const git_oid *id, struct cached_object *fresh)
 {
-	struct cached_object *object, **bucket;
+	struct cached_object *object;
 
 	mutex_lock(&cache->lock);
 	object = find_locked(cache, id);
@@ -249,9 +239,7 @@ static struct cached_object *hold(
 		if (object->users++ == 0)
 			unlink_unused_locked(cache, object);
 	} else if (fresh) {
-		bucket = bucket_of(cache, id);
-		fresh->hash_next = *bucket;
-		*bucket = fresh;
+		hash_table_add(&cache->table, &fresh->link, hash_of(id));
 		cache->count++;
 		object = fresh;
 	}
@@ -287,7 +275,7 @@ static void load_object(struct cached_object *object, object_load_fn load, void 
 		object->error = r;
 		object->cause = kept;
 		/* Whoever asks from now on tries anew. */
-		remove_from_table_locked(cache, object);
+		hash_table_remove(&cache->table, &object->link);
 	} else {
 		object->content = content;
 		object->state = LOADED;
