@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The content of open files. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "fuse/node-files.h"
@@ -50,6 +51,7 @@ static void op_read(
 		return;
 	}
 	session_count(&request_counters(req)->read_bytes, (uint64_t)n);
+	atomic_store(&request_session(req)->copied_run, 0);
 	fuse_reply_buf(req, buf, (size_t)n);
 }
 
@@ -216,6 +218,8 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
 			request_overlay(req), from.file, in_offset, to.file, out_offset, size);
 	give_back(req, out, &to);
 	give_back(req, in, &from);
+	if (n > 0)
+		atomic_fetch_add(&request_session(req)->copied_run, 1);
 	reply_count(req, n);
 }
 

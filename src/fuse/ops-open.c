@@ -2,6 +2,7 @@
 /* Opening files, making them open, and closing them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 
 #include "fuse/node-files.h"
 #include "fuse/ops.h"
@@ -10,6 +11,8 @@
 
 /* Twice what the kernel reads ahead: who opens a larger file need not want all of it. */
 #define FILL_MAX (256u << 10)
+/* So many files that were copied, and none was read. */
+#define COPIED_RUN 8
 
 /* How the kernel is to read and write it. An error leaves the file open. */
 static int choose_way(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
@@ -64,6 +67,7 @@ static void close_file(
 /*
  * A file of a layer that was never opened: the kernel gets its content before it asks. That spares
  * it the READs, and the GETATTR that follows them, because a READ may have moved the access time.
+ * Not while files are copied and none is read, for then it does not look at it.
  */
 static void fill_cache(
 	fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi, struct overlay_file *file)
@@ -72,6 +76,7 @@ static void fill_cache(
 	const void *data;
 
 	if (!fi->keep_cache || fi->flags & O_DIRECT ||
+		atomic_load(&request_session(req)->copied_run) >= COPIED_RUN ||
 		!overlay_begin_fill(file, FILL_MAX, &data, &content.buf[0].size))
 		return;
 	content.buf[0].mem = (void *)(uintptr_t)data;

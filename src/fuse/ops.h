@@ -27,6 +27,7 @@ struct session {
 	bool has_writeback; /* from INIT on: the kernel collects writes, and owns size and times */
 	bool opens_no_directories;	   /* from INIT on: the kernel can do without OPENDIR */
 	bool opens_no_files;		   /* from INIT on: and without OPEN */
+	_Atomic unsigned copied_run;	   /* COPY_FILE_RANGEs on end without a READ */
 	struct session_counters *counters; /* borrowed, or own_counters */
 	struct session_counters own_counters;
 };

@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <git-overlayfs/session.h>
@@ -19,16 +18,17 @@
 /* The answer to this request finds that nobody waits for it. 0: it did, or there is none. */
 static _Atomic uint64_t abandoned;
 
-ssize_t __real_writev(int fd, const struct iovec *iov, int count);
-ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
+ssize_t __real_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
 
-ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
+/* A request has its operation, which is above 0, where an answer has its error. */
+ssize_t __wrap_write(int fd, const void *buf, size_t size)
 {
-	const struct fuse_out_header *header = iov[0].iov_base;
+	const struct fuse_out_header *header = buf;
 
-	if (iov[0].iov_len != sizeof(*header) || header->unique == 0 ||
+	if (size < sizeof(*header) || header->error > 0 || header->unique == 0 ||
 		header->unique != atomic_load(&abandoned))
-		return __real_writev(fd, iov, count);
+		return __real_write(fd, buf, size);
 	atomic_store(&abandoned, 0);
 	errno = ENOENT;
 	return -1;
