@@ -18,6 +18,11 @@
 
 /* How often the overseer looks whether requests are being taken, while there are any. */
 #define TICK_NS 2000000
+/*
+ * While all goes well with the near server it looks less and less often, up to this: a thread that
+ * wakes up beside the two has the scheduler take the client elsewhere, who is to be found again.
+ */
+#define TICK_MAX_NS (8 * TICK_NS)
 /* Without a request for so many ticks it sleeps until there is one. */
 #define IDLE_TICKS 50
 /* How long an interrupted server may take before it is interrupted again. */
@@ -124,7 +129,7 @@ static struct timespec after(int64_t ns)
 }
 
 /* True: a tick has passed. The clock is looked at only while there are requests. */
-static bool sleep_or_tick(struct loop *loop, bool watch)
+static bool sleep_or_tick(struct loop *loop, bool watch, int64_t tick_ns)
 {
 	struct timespec until;
 
@@ -132,14 +137,22 @@ static bool sleep_or_tick(struct loop *loop, bool watch)
 		sem_wait(&loop->overseer);
 		return false;
 	}
-	until = after(TICK_NS);
+	until = after(tick_ns);
 	return sem_clockwait(&loop->overseer, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT;
+}
+
+static int64_t next_tick(const struct loop *loop, int64_t tick_ns, bool goes_well)
+{
+	if (!goes_well || !atomic_load(&loop->near_serves))
+		return TICK_NS;
+	return tick_ns < TICK_MAX_NS ? tick_ns * 2 : tick_ns;
 }
 
 static void oversee(struct loop *loop)
 {
 	unsigned seen = atomic_load(&loop->taken), idle = IDLE_TICKS;
 	unsigned rested_at = seen, rest_after = 1;
+	int64_t tick_ns = TICK_NS;
 
 	while (!atomic_load(&loop->is_stopped)) {
 		unsigned taken;
@@ -162,7 +175,7 @@ static void oversee(struct loop *loop)
 		/* Who took a request before that was not told to call, and has counted it. */
 		if (seen != atomic_load(&loop->taken))
 			atomic_store(&loop->is_watched, true);
-		ticked = sleep_or_tick(loop, atomic_load(&loop->is_watched));
+		ticked = sleep_or_tick(loop, atomic_load(&loop->is_watched), tick_ns);
 		if (atomic_exchange(&loop->is_behind, false))
 			send_help(loop);
 		taken = atomic_load(&loop->taken);
@@ -174,6 +187,7 @@ static void oversee(struct loop *loop)
 			idle = 0;
 			send_help(loop);
 		}
+		tick_ns = next_tick(loop, tick_ns, taken != seen);
 		seen = taken;
 	}
 }
