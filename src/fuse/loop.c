@@ -19,10 +19,13 @@
 /* How often the overseer looks whether requests are being taken, while there are any. */
 #define TICK_NS 2000000
 /*
- * While all goes well with the near server it looks less and less often, up to this: a thread that
- * wakes up beside the two has the scheduler take the client elsewhere, who is to be found again.
+ * While one request after the other comes to the near server it looks less and less often, up to
+ * this: a thread that wakes up beside the two has the scheduler take the client elsewhere, who is
+ * to be found again.
  */
 #define TICK_MAX_NS (8 * TICK_NS)
+/* A request for each of these is one after the other. */
+#define DENSE_NS 100000
 /* Without a request for so many ticks it sleeps until there is one. */
 #define IDLE_TICKS 50
 /* How long an interrupted server may take before it is interrupted again. */
@@ -141,9 +144,9 @@ static bool sleep_or_tick(struct loop *loop, bool watch, int64_t tick_ns)
 	return sem_clockwait(&loop->overseer, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT;
 }
 
-static int64_t next_tick(const struct loop *loop, int64_t tick_ns, bool goes_well)
+static int64_t next_tick(const struct loop *loop, int64_t tick_ns, unsigned taken)
 {
-	if (!goes_well || !atomic_load(&loop->near_serves))
+	if (taken < tick_ns / DENSE_NS || !atomic_load(&loop->near_serves))
 		return TICK_NS;
 	return tick_ns < TICK_MAX_NS ? tick_ns * 2 : tick_ns;
 }
@@ -187,7 +190,7 @@ static void oversee(struct loop *loop)
 			idle = 0;
 			send_help(loop);
 		}
-		tick_ns = next_tick(loop, tick_ns, taken != seen);
+		tick_ns = next_tick(loop, tick_ns, taken - seen);
 		seen = taken;
 	}
 }
