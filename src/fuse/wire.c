@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "fuse/answer.h"
 #include "fuse/ops.h"
 
 /*
@@ -46,9 +46,6 @@ _Static_assert(sizeof(struct statx_reply) == 288, "the kernel's struct fuse_stat
 #define OPEN_PASSTHROUGH     (1u << 7)
 #define INIT_STACK_DEPTH_AT  36 /* in struct fuse_init_out: behind flags2 */
 #define INIT_STACK_DEPTH_END (INIT_STACK_DEPTH_AT + sizeof(uint32_t))
-
-/* Of what most requests are answered with. A power of two, so that it is within one page. */
-#define SMALL_REPLY 256
 
 struct create_reply {
 	struct fuse_entry_out entry;
@@ -355,39 +352,11 @@ static void answer_init(const struct iovec *iov, int count, const struct session
 	atomic_store(&session->counters->has_passthrough, wire_has_passthrough() ? 1 : 0);
 }
 
-/*
- * The kernel looks each piece of a reply up in our memory. One piece, within one page, is found in
- * half the time of two.
- */
-static ssize_t write_small(int fd, const struct iovec *iov, int count, size_t size)
-{
-	_Alignas(SMALL_REPLY) char reply[SMALL_REPLY];
-	size_t n = 0;
-
-	for (int i = 0; i < count; i++) {
-		memcpy(reply + n, iov[i].iov_base, iov[i].iov_len);
-		n += iov[i].iov_len;
-	}
-	return write(fd, reply, size);
-}
-
-static size_t sum_sizes(const struct iovec *iov, int count)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < count; i++)
-		size += iov[i].iov_len;
-	return size;
-}
-
 static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-	size_t size;
-
 	if (atomic_load(&connection.init_unique))
 		answer_init(iov, count, userdata);
-	size = sum_sizes(iov, count);
-	return size <= SMALL_REPLY ? write_small(fd, iov, count, size) : writev(fd, iov, count);
+	return answer_write(fd, iov, count);
 }
 
 int wire_connect(struct fuse_session *session, int fuse_fd, unsigned stack_depth)

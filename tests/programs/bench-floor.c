@@ -19,11 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "fuse/answer.h"
 #include "fuse/near.h"
 #include "util/clock.h"
 
@@ -492,7 +492,7 @@ static ssize_t write_answer(int fd, struct iovec *iov, int count, void *data)
 	if (!has_answered && has_offered && count > 1)
 		((struct fuse_init_out *)iov[1].iov_base)->flags |= FUSE_HANDLE_KILLPRIV_V2;
 	has_answered = true;
-	return writev(fd, iov, count);
+	return answer_write(fd, iov, count);
 }
 
 static int connect_through(struct fuse_session *session)
