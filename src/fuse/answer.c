@@ -25,7 +25,8 @@ ssize_t answer_write(int fd, const struct iovec *iov, int count)
 	if (sum_sizes(iov, count) > sizeof(answer))
 		return writev(fd, iov, count);
 	for (int i = 0; i < count; i++) {
-		memcpy(answer + n, iov[i].iov_base, iov[i].iov_len);
+		if (iov[i].iov_len > 0)
+			memcpy(answer + n, iov[i].iov_base, iov[i].iov_len);
 		n += iov[i].iov_len;
 	}
 	return write(fd, answer, n);

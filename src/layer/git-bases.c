@@ -171,7 +171,7 @@ void base_put(struct base_cache *cache, struct base *base)
 
 	if (!base)
 		return;
-	kept = (struct kept_base *)((char *)base - offsetof(struct kept_base, base));
+	kept = (struct kept_base *)(void *)((char *)base - offsetof(struct kept_base, base));
 	mutex_lock(&cache->lock);
 	is_dead = --kept->users == 0 && !kept->is_kept;
 	mutex_unlock(&cache->lock);
