@@ -17,13 +17,13 @@
 #define INTERRUPT SIGUSR1
 
 /* How often the overseer looks whether requests are being taken, while there are any. */
-#define TICK_NS 2000000
+#define TICK_NS INT64_C(2000000)
 /*
  * While one request after the other comes to the near server it looks less and less often, up to
  * this: a thread that wakes up beside the two has the scheduler take the client elsewhere, who is
  * to be found again.
  */
-#define TICK_MAX_NS (8 * TICK_NS)
+#define TICK_MAX_NS (4 * TICK_NS)
 /* A request for each of these is one after the other. */
 #define DENSE_NS 100000
 /* Without a request for so many ticks it sleeps until there is one. */

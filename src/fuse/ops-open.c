@@ -11,7 +11,7 @@
 
 /* Twice what the kernel reads ahead: who opens a larger file need not want all of it. */
 #define FILL_MAX (256u << 10)
-/* So many files that were copied, and none was read. */
+/* So many COPY_FILE_RANGEs on end, and no READ. */
 #define COPIED_RUN 8
 
 /* How the kernel is to read and write it. An error leaves the file open. */
