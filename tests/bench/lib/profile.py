@@ -19,7 +19,7 @@ BEGIN, END = "<!-- profile: begin -->\n", "<!-- profile: end -->\n"
 TICK = os.sysconf("SC_CLK_TCK")
 SHOWN = 5
 # How requests come and go, and how servers wait: not what they do.
-TRANSPORT = {"read", "writev", "poll", "futex", "getrusage", "sched_setaffinity"}
+TRANSPORT = {"read", "write", "writev", "poll", "futex", "getrusage", "sched_setaffinity"}
 
 
 def daemon_of(place):
