@@ -62,9 +62,11 @@ static void change_flags(fuse_req_t req, fuse_ino_t ino, int r)
 	/* What is open was opened under other rules. */
 	if (r == 0 && session->files)
 		node_files_drop(session->files, ino);
-	/* Who has it open already and writes is to be refused: see op_getattr(). */
-	if (r == 0 && request_has_writeback(req) &&
-		overlay_refuses_writes(request_overlay(req), ino))
+	/*
+	 * The kernel does not know that an ioctl(2) moves ctime; and where it collects writes, who
+	 * has it open already is to be refused: see op_getattr().
+	 */
+	if (r == 0)
 		(void)fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, -1, 0);
 	reply_value(req, r, NULL, 0);
 }
