@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a step gave, in words that are equal on both sides when the behaviour is. */
+#include "file-clock.h"
 #include "oracle.h"
 
 #include <errno.h>
@@ -47,11 +48,6 @@ void outcome_add_bytes(struct outcome *out, const void *data, size_t size)
 		outcome_add(out, "%s%02x", i ? "" : " ", p[i]);
 }
 
-static bool is_before(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
-}
-
 unsigned epoch_of(const struct board *board, const struct timespec *ts)
 {
 	const struct epochs *epochs = &board->epochs;
@@ -72,17 +68,13 @@ unsigned epoch_of(const struct board *board, const struct timespec *ts)
  */
 void epoch_begin(struct board *board)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
-	struct timespec now, coarse;
+	struct timespec now;
 
 	if (board->epochs.count == EPOCHS_MAX)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	board->epochs.start[board->epochs.count++] = now;
-	do {
-		nanosleep(&pause, NULL);
-		clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
-	} while (!is_before(&now, &coarse));
+	file_clock_pass(&now);
 }
 
 static void add_time(struct outcome *out, const struct side *side, const struct timespec *ts)

@@ -13,6 +13,7 @@
 
 #include <linux/capability.h>
 
+#include "file-clock.h"
 #include "posix.h"
 
 #ifndef SYS_fchmodat2
@@ -278,24 +279,10 @@ static long op_mtime(struct posix_run *run, char **args, char *result)
 	return 0;
 }
 
-/* Until the clock that file systems take their times from has ticked. */
-static void wait_for_tick(void)
-{
-	static const struct timespec pause = {.tv_nsec = 1000000};
-	struct timespec marked, now;
-
-	/* The clock of file times stands while all processors are idle, and for a while after. */
-	clock_gettime(CLOCK_REALTIME, &marked);
-	do {
-		nanosleep(&pause, NULL);
-		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	} while (now.tv_sec < marked.tv_sec ||
-		 (now.tv_sec == marked.tv_sec && now.tv_nsec <= marked.tv_nsec));
-}
-
 /* mark PATH...: remembers the times of those that are there */
 static long op_mark(struct posix_run *run, char **args, char *result)
 {
+	struct timespec marked;
 	long r = 0;
 
 	run->mark_count = 0;
@@ -310,7 +297,8 @@ static long op_mark(struct posix_run *run, char **args, char *result)
 			args[i]);
 		run->marks[run->mark_count++].st = st;
 	}
-	wait_for_tick();
+	clock_gettime(CLOCK_REALTIME, &marked);
+	file_clock_pass(&marked);
 	return r;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The thread that reads ahead: whatever a walk comes to is read, with no call but the one that
- * names it. */
+/* The thread that reads ahead: what a walk names is read, with no other call than that. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
