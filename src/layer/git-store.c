@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer/git-store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,31 +12,20 @@
 
 #include "layer/git-hash.h"
 #include "layer/git-loose.h"
-#include "layer/git-pack.h"
+#include "layer/git-packs.h"
 #include "layer/git-pour.h"
 #include "layer/git-unpack.h"
 #include "util/cleanup.h"
-#include "util/lock.h"
 
-/* As many times a directory is listed again when packs vanish while it is. */
-#define SCAN_TRIES 5
 /* What is not small has so much at one time, or one of it. */
 #define ROOM_FOR_LARGE (128u << 20)
 
-/* Sorted by path. Never changed: a scan publishes a new one. */
-struct pack_list {
-	struct pack_list *older; /* what readers may still look at; freed at close */
-	size_t count;
-	struct held_pack *packs[];
-};
-
 struct object_store {
-	char **dirs; /* immutable after open, as the next two */
+	char **dirs; /* NULL-terminated; immutable after open, as the next two */
 	size_t dir_count;
 	struct unpacker *unpacker;
-	_Atomic(struct pack_list *) packs;
+	struct packs packs;
 	atomic_size_t last_found; /* objects that are wanted together lie together */
-	struct mutex scan_lock;	  /* one thread at a time looks for new packs */
 	struct room room;	  /* for what has to be in memory as a whole */
 };
 
@@ -47,158 +35,17 @@ void object_bytes_release(struct object_bytes *bytes)
 	bytes->data = NULL;
 }
 
-/* --- packs --- */
-
-static int compare_packs(const void *a, const void *b)
-{
-	const struct held_pack *const *x = a, *const *y = b;
-
-	return strcmp((*x)->index_path, (*y)->index_path);
-}
-
-static bool pack_is_known(const struct pack_list *list, const char *path)
-{
-	struct held_pack key = {.index_path = (char *)(uintptr_t)path}, *key_pointer = &key;
-
-	return bsearch(
-		&key_pointer, list->packs, list->count, sizeof(list->packs[0]), compare_packs);
-}
-
-struct scan {
-	const struct pack_list *known;
-	struct held_pack **found;
-	size_t count, space;
-	bool has_vanished; /* a pack was removed while we looked: something replaces it */
-};
-
-static int scan_add(struct scan *scan, const char *path)
-{
-	struct object_cause cause;
-	int r;
-
-	if (pack_is_known(scan->known, path))
-		return 0;
-	if (scan->count == scan->space) {
-		size_t space = scan->space ? scan->space * 2 : 16;
-		struct held_pack **found = reallocarray(scan->found, space, sizeof(*scan->found));
-
-		if (!found)
-			return -ENOMEM;
-		scan->found = found;
-		scan->space = space;
-	}
-	r = held_pack_open(path, &scan->found[scan->count], &cause);
-	if (r == -ENOENT) {
-		scan->has_vanished = true;
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	if (*cause.text)
-		log_warning("%s", cause.text);
-	scan->count++;
-	return 0;
-}
-
-static int scan_dir(struct scan *scan, const char *objects_dir)
-{
-	_cleanup_free_ char *pack_dir = NULL;
-	_cleanup_closedir_ DIR *dir = NULL;
-	const struct dirent *entry;
-	int r = 0;
-
-	if (asprintf(&pack_dir, "%s/pack", objects_dir) < 0) {
-		pack_dir = NULL;
-		return -ENOMEM;
-	}
-	dir = opendir(pack_dir);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while (r == 0 && (errno = 0, entry = readdir(dir))) {
-		const char *dot = strrchr(entry->d_name, '.');
-		_cleanup_free_ char *path = NULL;
-
-		if (!dot || strcmp(dot, ".idx") != 0)
-			continue;
-		if (asprintf(&path, "%s/%s", pack_dir, entry->d_name) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		r = scan_add(scan, path);
-	}
-	return r ? r : -errno;
-}
-
-static int publish(struct object_store *store, const struct scan *scan)
-{
-	struct pack_list *old = atomic_load(&store->packs), *list;
-
-	list = malloc(sizeof(*list) + (old->count + scan->count) * sizeof(list->packs[0]));
-	if (!list)
-		return -ENOMEM;
-	list->older = old;
-	list->count = old->count + scan->count;
-	memcpy(list->packs, old->packs, old->count * sizeof(list->packs[0]));
-	memcpy(list->packs + old->count, scan->found, scan->count * sizeof(list->packs[0]));
-	qsort(list->packs, list->count, sizeof(list->packs[0]), compare_packs);
-	atomic_store(&store->packs, list);
-	return 0;
-}
-
-static int scan_once(struct object_store *store, bool *ret_has_vanished)
-{
-	struct scan scan = {.known = atomic_load(&store->packs)};
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < store->dir_count; i++)
-		r = scan_dir(&scan, store->dirs[i]);
-	if (r == 0 && scan.count)
-		r = publish(store, &scan);
-	for (size_t i = 0; r < 0 && i < scan.count; i++)
-		held_pack_close(scan.found[i]);
-	free(scan.found);
-	*ret_has_vanished = scan.has_vanished;
-	return r;
-}
-
-/* Holds what is new since `seen`. Returns whether there is anything. */
-static int scan(struct object_store *store, const struct pack_list *seen, bool *ret_is_new)
-{
-	bool has_vanished = true;
-	int r = 0;
-
-	mutex_lock(&store->scan_lock);
-	/* Another thread may have been here since the caller looked in vain. */
-	for (int i = 0; i < SCAN_TRIES && r == 0 && has_vanished; i++)
-		if (i > 0 || atomic_load(&store->packs) == seen)
-			r = scan_once(store, &has_vanished);
-		else
-			break;
-	*ret_is_new = atomic_load(&store->packs) != seen;
-	mutex_unlock(&store->scan_lock);
-	return r;
-}
-
 /* --- life --- */
 
 void object_store_close(struct object_store *store)
 {
-	struct pack_list *list, *older;
-
 	if (!store)
 		return;
-	list = atomic_load(&store->packs);
-	for (size_t i = 0; list && i < list->count; i++)
-		held_pack_close(list->packs[i]);
-	for (; list; list = older) {
-		older = list->older;
-		free(list);
-	}
+	packs_release(&store->packs);
 	for (size_t i = 0; i < store->dir_count; i++)
 		free(store->dirs[i]);
 	free(store->dirs);
 	unpacker_free(store->unpacker);
-	mutex_destroy(&store->scan_lock);
 	room_release(&store->room);
 	free(store);
 }
@@ -236,22 +83,18 @@ int object_store_open(
 	const char *const *object_dirs, struct object_store **ret_store, struct error *err)
 {
 	_cleanup_(cleanup_storep) struct object_store *store = calloc(1, sizeof(*store));
-	struct pack_list *none = calloc(1, sizeof(*none));
-	bool is_new;
 	int r;
 
-	if (!store || !none) {
-		free(none);
+	if (!store)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	}
-	mutex_init(&store->scan_lock);
 	room_init(&store->room, ROOM_FOR_LARGE);
-	atomic_store(&store->packs, none);
 	store->unpacker = unpacker_new();
-	r = add_directories(store, object_dirs);
+	r = packs_init(&store->packs);
+	if (r == 0)
+		r = add_directories(store, object_dirs);
 	if (r < 0 || !store->unpacker)
 		return error_set(err, ENOMEM, EXIT_STATUS_FAILED, "out of memory");
-	r = scan(store, none, &is_new);
+	r = packs_look_again(&store->packs, store->dirs, packs_now(&store->packs));
 	if (r < 0)
 		return pack_error(err, -r);
 	*ret_store = steal_ptr(&store);
@@ -410,17 +253,16 @@ static bool try_all(
 
 static int serve(struct object_store *store, struct request *request)
 {
-	struct pack_list *seen = atomic_load(&store->packs);
-	bool is_new = false;
+	const struct pack_list *seen = packs_now(&store->packs);
 
 	if (try_all(store, seen, request))
 		return 0;
 	if (request->is_too_large)
 		return -EFBIG;
 	/* A gc may have moved it into a new pack, also between our two looks. */
-	if (scan(store, seen, &is_new) < 0)
+	if (packs_look_again(&store->packs, store->dirs, seen) < 0)
 		log_warning("new packs cannot be held");
-	if (try_all(store, atomic_load(&store->packs), request))
+	if (try_all(store, packs_now(&store->packs), request))
 		return 0;
 	if (request->is_too_large)
 		return -EFBIG;
@@ -525,7 +367,7 @@ static int search_pack(struct prefix_search *search, const struct held_pack *pac
 int object_store_find_prefix(
 	struct object_store *store, const git_oid *prefix, size_t length, git_oid *ret_id)
 {
-	const struct pack_list *list = atomic_load(&store->packs);
+	const struct pack_list *list = packs_now(&store->packs);
 	struct prefix_search search = {.prefix = prefix, .length = length};
 	git_oid id;
 	int r = 0;
