@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layer/inode-hash.h"
 #include "util/cleanup.h"
+
+/* Set in the numbers of objects on other file systems than the root's. */
+#define FOREIGN_INODE_BIT (1ull << 61)
 
 struct dir_node *dir_node_new(
 	struct dir_layer *layer, struct dir_node *parent, const char *name, mode_t type)
@@ -158,4 +162,42 @@ void dir_node_path(const struct dir_node *node, struct path_tail *ret_path)
 	path_tail_init(ret_path);
 	for (; node->parent; node = node->parent)
 		path_tail_prepend(ret_path, node->name, strlen(node->name));
+}
+
+ssize_t dir_node_failed(struct layer *layer, const char *operation, const struct dir_node *node,
+	const char *name, int error)
+{
+	struct path_tail path;
+
+	dir_node_path(node, &path);
+	layer_log_failure(layer, operation, path_tail_text(&path), "%s%s%s", name ? name : "",
+		name ? ": " : "", strerror(error));
+	return -error;
+}
+
+/* The distance of the devices stays the same longer than either does. */
+uint64_t dir_inode_number(const struct dir_layer *self, dev_t dev, ino_t ino)
+{
+	if (dev == self->root_dev)
+		return ino;
+	return (inode_hash(INODE_HASH_SEED, &ino, sizeof(ino), dev - self->root_dev) >> 3) |
+	       FOREIGN_INODE_BIT;
+}
+
+int dir_node_stat(struct dir_layer *self, struct dir_node *node, struct stat *ret_st)
+{
+	int fd, r = 0;
+
+	if (!node->parent)
+		return TEMP_FAILURE_RETRY(fstat(self->root_fd, ret_st)) < 0 ? -errno : 0;
+	r = dir_node_get_fd(self, node->parent, &fd);
+	if (r < 0)
+		return r;
+	if (TEMP_FAILURE_RETRY(
+		    fstatat(fd, node->name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) < 0)
+		r = errno == ENOENT ? -ESTALE : -errno;
+	else if ((ret_st->st_mode & S_IFMT) != node->type)
+		r = -ESTALE;
+	dir_node_put_fd(self, node->parent);
+	return r;
 }

@@ -34,6 +34,16 @@ struct dir_layer {
 	struct dir_node nodes guarded_by(lock); /* list head: what to free at the end */
 };
 
+static inline struct dir_layer *dir_layer_of(struct layer *layer)
+{
+	return (struct dir_layer *)layer;
+}
+
+static inline struct dir_node *dir_node_of(layer_node_t node)
+{
+	return (struct dir_node *)(uintptr_t)node;
+}
+
 /* A node of one reference; takes a reference of the parent. NULL: out of memory. */
 struct dir_node *dir_node_new(
 	struct dir_layer *layer, struct dir_node *parent, const char *name, mode_t type);
@@ -62,6 +72,22 @@ int dir_node_open_path(struct dir_layer *layer, struct dir_node *node);
 
 void dir_node_path(const struct dir_node *node, struct path_tail *ret_path);
 
-/* --- dir-traits.c --- */
+/* Logs what went wrong with the object, or with `name` of it (NULL: none). Returns -error. */
+ssize_t dir_node_failed(struct layer *layer, const char *operation, const struct dir_node *node,
+	const char *name, int error);
+
+/* How the object is stored. -ESTALE when it is no longer there, or one of another type is. */
+int dir_node_stat(struct dir_layer *layer, struct dir_node *node, struct stat *ret_st);
+
+/*
+ * st_ino alone names an object of the root's file system. Elsewhere (a mount below the root, a
+ * btrfs subvolume) the device belongs to the name.
+ */
+uint64_t dir_inode_number(const struct dir_layer *layer, dev_t dev, ino_t ino);
+
+/* --- operations of the layer, as in struct layer_ops; dir-list.c, dir-traits.c --- */
+int dir_readdir(
+	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx);
+int dir_count_directories(struct layer *layer, layer_node_t node, uint32_t *ret_count);
 int dir_get_traits(
 	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits);

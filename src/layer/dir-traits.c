@@ -66,8 +66,8 @@ static int statx_node(struct dir_layer *layer, struct dir_node *object, struct s
 int dir_get_traits(
 	struct layer *layer, layer_node_t node, bool all_flags, struct layer_traits *ret_traits)
 {
-	struct dir_layer *self = (struct dir_layer *)layer;
-	struct dir_node *object = (struct dir_node *)(uintptr_t)node;
+	struct dir_layer *self = dir_layer_of(layer);
+	struct dir_node *object = dir_node_of(node);
 	const uint64_t protects = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
 	struct statx stx;
 	int r = statx_node(self, object, &stx);

@@ -2,7 +2,6 @@
 /* The layer "dir": shows a directory as it is. A node is a struct dir_node. */
 #include "layer/dir-node.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,41 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "layer/inode-hash.h"
 #include "util/cleanup.h"
-
-/* Set in the numbers of objects on other file systems than the root's. */
-#define FOREIGN_INODE_BIT (1ull << 61)
 
 /* "/proc/self/fd/" and the digits of an int. */
 #define PROC_FD_MAX 32
-
-static struct dir_layer *dir_layer_of(struct layer *layer)
-{
-	return (struct dir_layer *)layer;
-}
-
-static struct dir_node *node_of(layer_node_t node)
-{
-	return (struct dir_node *)(uintptr_t)node;
-}
-
-/* Logs what went wrong with the object, and returns -error. */
-static ssize_t failed(struct layer *layer, const char *operation, const struct dir_node *node,
-	const char *name, int error)
-{
-	struct path_tail path;
-
-	dir_node_path(node, &path);
-	layer_log_failure(layer, operation, path_tail_text(&path), "%s%s%s", name ? name : "",
-		name ? ": " : "", strerror(error));
-	return -error;
-}
 
 /* "/proc/self/fd/", the digits of an int, and a name. */
 #define PROC_NAME_MAX (PROC_FD_MAX + NAME_MAX + 1)
@@ -155,13 +127,13 @@ static int find(struct layer *layer, layer_node_t parent, const char *name, laye
 	struct stat *ret_st)
 {
 	struct dir_layer *self = dir_layer_of(layer);
-	struct dir_node *dir = node_of(parent), *node;
+	struct dir_node *dir = dir_node_of(parent), *node;
 	int fd, r = dir_node_get_fd(self, dir, &fd);
 
 	if (r == -ENOTDIR)
 		return r;
 	if (r < 0)
-		return (int)failed(layer, "lookup", dir, name, -r);
+		return (int)dir_node_failed(layer, "lookup", dir, name, -r);
 	if (TEMP_FAILURE_RETRY(fstatat(fd, name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) <
 		0)
 		r = -errno;
@@ -170,7 +142,7 @@ static int find(struct layer *layer, layer_node_t parent, const char *name, laye
 	if (r == -ENOENT || r == -ENAMETOOLONG)
 		return -ENOENT;
 	if (r < 0)
-		return (int)failed(layer, "lookup", dir, name, -r);
+		return (int)dir_node_failed(layer, "lookup", dir, name, -r);
 	node = dir_node_new(self, dir, name, ret_st->st_mode);
 	if (!node)
 		return -ENOMEM;
@@ -188,46 +160,15 @@ static int dir_lookup(
 
 static void dir_forget(struct layer *layer, layer_node_t node, uint64_t count)
 {
-	dir_node_unref(dir_layer_of(layer), node_of(node), count);
+	dir_node_unref(dir_layer_of(layer), dir_node_of(node), count);
 }
 
 /* --- metadata --- */
 
-/*
- * st_ino alone names an object of the root's file system. Elsewhere (a mount
- * below the root, a btrfs subvolume) the device belongs to the name: as its
- * distance from the root's, which stays the same longer than either does.
- */
-static uint64_t inode_number(const struct dir_layer *self, dev_t dev, ino_t ino)
-{
-	if (dev == self->root_dev)
-		return ino;
-	return (inode_hash(INODE_HASH_SEED, &ino, sizeof(ino), dev - self->root_dev) >> 3) |
-	       FOREIGN_INODE_BIT;
-}
-
-static int stat_node(struct dir_layer *self, struct dir_node *node, struct stat *ret_st)
-{
-	int fd, r = 0;
-
-	if (!node->parent)
-		return TEMP_FAILURE_RETRY(fstat(self->root_fd, ret_st)) < 0 ? -errno : 0;
-	r = dir_node_get_fd(self, node->parent, &fd);
-	if (r < 0)
-		return r;
-	if (TEMP_FAILURE_RETRY(
-		    fstatat(fd, node->name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) < 0)
-		r = errno == ENOENT ? -ESTALE : -errno;
-	else if ((ret_st->st_mode & S_IFMT) != node->type)
-		r = -ESTALE;
-	dir_node_put_fd(self, node->parent);
-	return r;
-}
-
 /* From how an object is stored. */
 static void translate(struct layer *layer, enum id_view view, struct stat *st)
 {
-	st->st_ino = inode_number(dir_layer_of(layer), st->st_dev, st->st_ino);
+	st->st_ino = dir_inode_number(dir_layer_of(layer), st->st_dev, st->st_ino);
 	st->st_dev = 0;
 	if (S_ISDIR(st->st_mode))
 		st->st_nlink = 1;
@@ -238,10 +179,10 @@ static int dir_getattr(
 	struct layer *layer, layer_node_t node, enum id_view view, struct stat *ret_st)
 {
 	struct stat st;
-	int r = stat_node(dir_layer_of(layer), node_of(node), &st);
+	int r = dir_node_stat(dir_layer_of(layer), dir_node_of(node), &st);
 
 	if (r < 0)
-		return (int)failed(layer, "getattr", node_of(node), NULL, -r);
+		return (int)dir_node_failed(layer, "getattr", dir_node_of(node), NULL, -r);
 	translate(layer, view, &st);
 	*ret_st = st;
 	return 0;
@@ -265,149 +206,12 @@ static int dir_statfs(struct layer *layer, struct statvfs *ret_st)
 	return fstatvfs(dir_layer_of(layer)->root_fd, ret_st) < 0 ? -errno : 0;
 }
 
-/* --- readdir --- */
-
-struct listing {
-	struct dir_layer *self;
-	int fd;
-	dev_t dev; /* of the directory */
-	layer_emit_fn emit;
-	void *ctx;
-};
-
-/*
- * d_ino of a mountpoint is that of the directory below the mount, and some file
- * systems leave the type out: then stat says what getattr would.
- */
-static int entry_attributes(const struct listing *listing, const struct dirent64 *d,
-	mode_t *ret_type, uint64_t *ret_ino)
-{
-	struct stat st;
-
-	if (d->d_type != DT_UNKNOWN && d->d_type != DT_DIR) {
-		*ret_type = DTTOIF(d->d_type);
-		*ret_ino = inode_number(listing->self, listing->dev, d->d_ino);
-		return 0;
-	}
-	if (TEMP_FAILURE_RETRY(fstatat(
-		    listing->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) < 0)
-		return -errno;
-	*ret_type = st.st_mode & S_IFMT;
-	*ret_ino = inode_number(listing->self, st.st_dev, st.st_ino);
-	return 0;
-}
-
-/* 1: go on, 0: emit has had enough. */
-static int emit_entry(const struct listing *listing, const struct dirent64 *d)
-{
-	uint64_t ino;
-	mode_t type;
-	int r;
-
-	if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-		return 1;
-	r = entry_attributes(listing, d, &type, &ino);
-	if (r == -ENOENT) /* removed since getdents */
-		return 1;
-	if (r < 0)
-		return r;
-	return !listing->emit(listing->ctx, d->d_name, type, ino, (uint64_t)d->d_off);
-}
-
-/* Offsets are the kernel's: d_off of an entry is where the next one begins. */
-static int list(const struct listing *listing, uint64_t offset)
-{
-	_Alignas(struct dirent64) char buf[32768];
-
-	if (offset && lseek(listing->fd, (off_t)offset, SEEK_SET) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = TEMP_FAILURE_RETRY(getdents64(listing->fd, buf, sizeof(buf)));
-
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		for (ssize_t i = 0; i < n;) {
-			const struct dirent64 *d = (const struct dirent64 *)(const void *)(buf + i);
-			int r = emit_entry(listing, d);
-
-			if (r <= 0)
-				return r;
-			i += d->d_reclen;
-		}
-	}
-}
-
-static int open_listing(int path_fd)
-{
-	return TEMP_FAILURE_RETRY(openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-static int dir_readdir(
-	struct layer *layer, layer_node_t node, uint64_t offset, layer_emit_fn emit, void *ctx)
-{
-	struct dir_layer *self = dir_layer_of(layer);
-	struct dir_node *dir = node_of(node);
-	struct listing listing = {.self = self, .emit = emit, .ctx = ctx};
-	_cleanup_close_ int fd = -1;
-	int path_fd, r = dir_node_get_fd(self, dir, &path_fd);
-	struct stat st;
-
-	if (r == -ENOTDIR)
-		return r;
-	if (r < 0)
-		return (int)failed(layer, "readdir", dir, NULL, -r);
-	fd = open_listing(path_fd);
-	if (fd < 0 && fdcache_make_room(errno))
-		fd = open_listing(path_fd);
-	r = fd < 0 || TEMP_FAILURE_RETRY(fstat(fd, &st)) < 0 ? -errno : 0;
-	dir_node_put_fd(self, dir);
-	if (!r) {
-		listing.fd = fd;
-		listing.dev = st.st_dev;
-		r = list(&listing, offset);
-	}
-	return r < 0 ? (int)failed(layer, "readdir", dir, NULL, -r) : 0;
-}
-
-/* --- directories in directories --- */
-
-static int count_one(void *ctx, const char *name, mode_t type, uint64_t ino, uint64_t next)
-{
-	*(uint32_t *)ctx += S_ISDIR(type);
-	return 0;
-}
-
-/*
- * Each directory in another one has a link to it, "..", and so do ".", and its name. Not every
- * file system says so: others, and those that have stopped to count at 1, are listed.
- */
-static int dir_count_directories(struct layer *layer, layer_node_t node, uint32_t *ret_count)
-{
-	struct dir_layer *self = dir_layer_of(layer);
-	struct stat st;
-	uint32_t count = 0;
-	int r;
-
-	if (!S_ISDIR(node_of(node)->type))
-		return -ENOTDIR;
-	r = stat_node(self, node_of(node), &st);
-	if (r < 0)
-		return (int)failed(layer, "count", node_of(node), NULL, -r);
-	if (self->counts_links && st.st_dev == self->root_dev && st.st_nlink >= 2)
-		count = (uint32_t)(st.st_nlink - 2);
-	else
-		r = dir_readdir(layer, node, 0, count_one, &count);
-	if (r == 0)
-		*ret_count = count;
-	return r;
-}
-
 /* --- content --- */
 
 static ssize_t dir_readlink(struct layer *layer, layer_node_t node, char *buf, size_t size)
 {
 	struct dir_layer *self = dir_layer_of(layer);
-	struct dir_node *link = node_of(node);
+	struct dir_node *link = dir_node_of(node);
 	char target[PATH_MAX]; /* the longest that Linux makes, PATH_MAX - 1 */
 	ssize_t n;
 	int fd, r;
@@ -416,13 +220,13 @@ static ssize_t dir_readlink(struct layer *layer, layer_node_t node, char *buf, s
 		return -EINVAL;
 	r = dir_node_get_fd(self, link->parent, &fd);
 	if (r < 0)
-		return failed(layer, "readlink", link, NULL, -r);
+		return dir_node_failed(layer, "readlink", link, NULL, -r);
 	n = TEMP_FAILURE_RETRY(readlinkat(fd, link->name, target, sizeof(target)));
 	if (n < 0)
 		n = errno == ENOENT || errno == EINVAL ? -ESTALE : -errno;
 	dir_node_put_fd(self, link->parent);
 	if (n < 0)
-		return failed(layer, "readlink", link, NULL, (int)-n);
+		return dir_node_failed(layer, "readlink", link, NULL, (int)-n);
 	memcpy(buf, target, size < (size_t)n ? size : (size_t)n);
 	return n;
 }
@@ -455,7 +259,7 @@ static int open_regular(struct dir_layer *self, struct dir_node *node, struct st
 
 static int dir_open_file(struct layer *layer, layer_node_t node, struct layer_file *ret_file)
 {
-	struct dir_node *file = node_of(node);
+	struct dir_node *file = dir_node_of(node);
 	struct stat st;
 	int fd;
 
@@ -465,7 +269,7 @@ static int dir_open_file(struct layer *layer, layer_node_t node, struct layer_fi
 	if (fd < 0 && fdcache_make_room(-fd))
 		fd = open_regular(dir_layer_of(layer), file, &st);
 	if (fd < 0)
-		return (int)failed(layer, "open", file, NULL, -fd);
+		return (int)dir_node_failed(layer, "open", file, NULL, -fd);
 	*ret_file =
 		(struct layer_file){.fd = fd, .size = (uint64_t)st.st_size, .release = release_fd};
 	return 0;
@@ -478,37 +282,37 @@ static ssize_t dir_getxattr(
 {
 	struct dir_layer *self = dir_layer_of(layer);
 	char path[PROC_NAME_MAX];
-	ssize_t n = hold_path(self, node_of(node), path);
+	ssize_t n = hold_path(self, dir_node_of(node), path);
 
 	if (n == 0) {
 		n = TEMP_FAILURE_RETRY(lgetxattr(path, name, buf, size));
 		n = n < 0 ? dir_node_stale(errno) : n;
-		release_path(self, node_of(node));
+		release_path(self, dir_node_of(node));
 	}
 	/* A file system that has none of this class has not this one either. */
 	if (n == -EOPNOTSUPP)
 		return -ENODATA;
 	if (n >= 0 || n == -ENODATA || n == -ERANGE)
 		return n;
-	return failed(layer, "getxattr", node_of(node), name, (int)-n);
+	return dir_node_failed(layer, "getxattr", dir_node_of(node), name, (int)-n);
 }
 
 static ssize_t dir_listxattr(struct layer *layer, layer_node_t node, char *buf, size_t size)
 {
 	struct dir_layer *self = dir_layer_of(layer);
 	char path[PROC_NAME_MAX];
-	ssize_t n = hold_path(self, node_of(node), path);
+	ssize_t n = hold_path(self, dir_node_of(node), path);
 
 	if (n == 0) {
 		n = TEMP_FAILURE_RETRY(llistxattr(path, buf, size));
 		n = n < 0 ? dir_node_stale(errno) : n;
-		release_path(self, node_of(node));
+		release_path(self, dir_node_of(node));
 	}
 	if (n == -EOPNOTSUPP)
 		return 0;
 	if (n >= 0 || n == -ERANGE)
 		return n;
-	return failed(layer, "listxattr", node_of(node), NULL, (int)-n);
+	return dir_node_failed(layer, "listxattr", dir_node_of(node), NULL, (int)-n);
 }
 
 const struct layer_ops dir_layer_ops = {
