@@ -8,7 +8,7 @@
 
 /* What an inode that changed in this mount was last seen to take up. */
 struct inode {
-	struct inode *next;
+	struct hash_link link; /* first; by hash_of() */
 	dev_t dev;
 	ino_t ino;
 	uint64_t bytes;
@@ -21,64 +21,37 @@ static struct stripe *stripe_of(struct quota *quota, const struct stat *st)
 	return &quota->stripes[st->st_ino % STRIPES];
 }
 
-static size_t bucket_of(const struct stripe *stripe, ino_t ino)
+/* The stripe has looked at the lowest digits. */
+static uint64_t hash_of(const struct stat *st)
 {
-	return (ino / STRIPES) % stripe->bucket_count;
+	return st->st_ino / STRIPES;
 }
 
-static struct inode **find_locked(struct stripe *stripe, const struct stat *st)
+static struct inode *find_locked(struct stripe *stripe, const struct stat *st)
 	requires_lock(stripe->lock)
 {
-	struct inode **at;
+	struct hash_link *link = hash_table_find(&stripe->inodes, hash_of(st));
 
-	if (stripe->bucket_count == 0)
-		return NULL;
-	at = &stripe->buckets[bucket_of(stripe, st->st_ino)];
-	while (*at && ((*at)->ino != st->st_ino || (*at)->dev != st->st_dev))
-		at = &(*at)->next;
-	return *at ? at : NULL;
-}
+	for (; link; link = hash_link_next(link)) {
+		struct inode *inode = (struct inode *)link;
 
-static int grow_locked(struct stripe *stripe) requires_lock(stripe->lock)
-{
-	size_t count = stripe->bucket_count ? 2 * stripe->bucket_count : 16;
-	struct inode **old = stripe->buckets, **buckets = calloc(count, sizeof(struct inode *));
-	size_t old_count = stripe->bucket_count;
-
-	if (!buckets)
-		return -ENOMEM;
-	stripe->buckets = buckets;
-	stripe->bucket_count = count;
-	for (size_t i = 0; i < old_count; i++) {
-		for (struct inode *inode = old[i], *next; inode; inode = next) {
-			struct inode **bucket = &buckets[bucket_of(stripe, inode->ino)];
-
-			next = inode->next;
-			inode->next = *bucket;
-			*bucket = inode;
-		}
+		if (inode->ino == st->st_ino && inode->dev == st->st_dev)
+			return inode;
 	}
-	free(old);
-	return 0;
+	return NULL;
 }
 
 static int insert_locked(struct stripe *stripe, const struct stat *st, struct inode **ret_inode)
 	requires_lock(stripe->lock)
 {
-	struct inode *inode, **bucket;
+	struct inode *inode = calloc(1, sizeof(*inode));
 
-	if (stripe->count >= stripe->bucket_count && grow_locked(stripe) < 0)
-		return -ENOMEM;
-	inode = calloc(1, sizeof(*inode));
 	if (!inode)
 		return -ENOMEM;
 	inode->dev = st->st_dev;
 	inode->ino = st->st_ino;
 	inode->bytes = (uint64_t)st->st_blocks * STAT_BLOCK;
-	bucket = &stripe->buckets[bucket_of(stripe, st->st_ino)];
-	inode->next = *bucket;
-	*bucket = inode;
-	stripe->count++;
+	hash_table_add(&stripe->inodes, &inode->link, hash_of(st));
 	*ret_inode = inode;
 	return 0;
 }
@@ -101,12 +74,12 @@ static void update_locked(struct quota *quota, struct inode *inode, const struct
 static int note_locked(struct quota *quota, struct stripe *stripe, const struct stat *st,
 	struct inode **ret_inode) requires_lock(stripe->lock)
 {
-	struct inode **found = find_locked(stripe, st);
+	struct inode *found = find_locked(stripe, st);
 	int r;
 
 	if (found) {
-		update_locked(quota, *found, st);
-		*ret_inode = *found;
+		update_locked(quota, found, st);
+		*ret_inode = found;
 		return 0;
 	}
 	r = insert_locked(stripe, st, ret_inode);
@@ -120,31 +93,28 @@ static int note_locked(struct quota *quota, struct stripe *stripe, const struct 
 	return r;
 }
 
-static void forget_locked(struct quota *quota, struct stripe *stripe, struct inode **at)
+static void forget_locked(struct quota *quota, struct stripe *stripe, struct inode *inode)
 	requires_lock(stripe->lock)
 {
-	struct inode *inode = *at;
-
 	counter_subtract(&quota->bytes, inode->bytes);
 	counter_subtract(&quota->inodes, 1);
 	if (inode->is_nameless)
 		atomic_fetch_sub(&quota->nameless, 1);
-	*at = inode->next;
-	stripe->count--;
+	hash_table_remove(&stripe->inodes, &inode->link);
 	free(inode);
 }
 
 static void settle_locked(struct quota *quota, struct stripe *stripe, const struct stat *st)
 	requires_lock(stripe->lock)
 {
-	struct inode **found = find_locked(stripe, st);
+	struct inode *found = find_locked(stripe, st);
 
 	if (!found)
 		return;
-	if (st->st_nlink == 0 && (*found)->opens == 0)
+	if (st->st_nlink == 0 && found->opens == 0)
 		forget_locked(quota, stripe, found);
 	else
-		update_locked(quota, *found, st);
+		update_locked(quota, found, st);
 }
 
 /* An inode's number does not change: it finds the stripe. What counts is asked for in it. */
@@ -218,14 +188,14 @@ int quota_open(struct quota *quota, int fd) no_lock_analysis
 void quota_close(struct quota *quota, int fd) no_lock_analysis
 {
 	struct stripe *stripe;
-	struct inode **found;
+	struct inode *found;
 	struct stat st;
 
 	if (!quota || fd < 0 || enter(quota, fd, &st, &stripe) < 0)
 		return;
 	found = find_locked(stripe, &st);
-	if (found && (*found)->opens > 0)
-		(*found)->opens--;
+	if (found && found->opens > 0)
+		found->opens--;
 	settle_locked(quota, stripe, &st);
 	mutex_unlock(&stripe->lock);
 }
@@ -233,7 +203,7 @@ void quota_close(struct quota *quota, int fd) no_lock_analysis
 void quota_add(struct quota *quota, const struct stat *st, uint64_t taken) no_lock_analysis
 {
 	struct stripe *stripe;
-	struct inode **found, *inode;
+	struct inode *found, *inode;
 
 	if (!quota)
 		return;
@@ -253,7 +223,7 @@ void quota_add(struct quota *quota, const struct stat *st, uint64_t taken) no_lo
 void quota_remove(struct quota *quota, const struct stat *st) no_lock_analysis
 {
 	struct stripe *stripe;
-	struct inode **found;
+	struct inode *found;
 
 	if (!quota)
 		return;
@@ -288,15 +258,14 @@ int quota_found(struct quota *quota, const struct stat *st) no_lock_analysis
 	return 0;
 }
 
-static void stripe_free(struct stripe *stripe)
+static void stripe_free(struct stripe *stripe) no_lock_analysis
 {
-	for (size_t i = 0; i < stripe->bucket_count; i++) {
-		for (struct inode *inode = stripe->buckets[i], *next; inode; inode = next) {
-			next = inode->next;
-			free(inode);
-		}
+	struct hash_link *all = hash_table_release(&stripe->inodes);
+
+	for (struct hash_link *next; all; all = next) {
+		next = all->next;
+		free(all);
 	}
-	free(stripe->buckets);
 	mutex_destroy(&stripe->lock);
 }
 

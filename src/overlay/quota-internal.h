@@ -3,18 +3,16 @@
 #pragma once
 
 #include "overlay/quota.h"
+#include "util/hash-table.h"
 #include "util/lock.h"
 
 #define STRIPES	   16
 #define STAT_BLOCK 512 /* the unit of st_blocks, whatever the file system's is */
 
-struct inode;
-
 /* The inodes that changed in this mount, by number. */
 struct stripe {
 	struct mutex lock;
-	struct inode **buckets; /* protected by lock, as all of it */
-	size_t bucket_count, count;
+	struct hash_table inodes guarded_by(lock);
 };
 
 struct quota {
