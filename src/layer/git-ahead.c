@@ -152,13 +152,19 @@ static bool schedules_as_usual(void)
 	return policy == SCHED_OTHER;
 }
 
-/* No signal is for it. */
+/*
+ * No signal is for it, but those that its own calls and reads bring about: blocked, they would end
+ * the process whatever handler it has (pages.h, sandbox.h).
+ */
 static void start(struct read_ahead *ahead) requires_lock(ahead->lock)
 {
-	sigset_t all, old;
+	static const int own[] = {SIGBUS, SIGSEGV, SIGSYS, SIGILL, SIGFPE, SIGTRAP};
+	sigset_t others, old;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
+	sigfillset(&others);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&others, own[i]);
+	pthread_sigmask(SIG_BLOCK, &others, &old);
 	ahead->has_thread = pthread_create(&ahead->thread, NULL, run, ahead) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -5,14 +5,17 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "layer/git-ahead.h"
+#include "util/pages.h"
 
 #define THREADS 3
 #define CALLS	5000
@@ -27,6 +30,8 @@ int __wrap_load_tree(void *arg, const git_oid *id, struct object_content *ret_co
 	struct object_cause *ret_cause);
 
 static _Atomic unsigned named, taken;
+/* What a tree is read out of, once. */
+static const volatile char *_Atomic page;
 
 void __wrap_walk_list(struct walk *walk, const struct walk_place *place)
 {
@@ -64,6 +69,10 @@ void __wrap_walk_release(struct walk *walk)
 int __wrap_load_tree(void *arg, const git_oid *id, struct object_content *ret_content,
 	struct object_cause *ret_cause)
 {
+	const volatile char *from = atomic_exchange(&page, NULL);
+
+	if (from)
+		assert_int_equal(*from, 0);
 	return -EIO;
 }
 
@@ -161,12 +170,40 @@ static void ends_at_any_time(void **state)
 	}
 }
 
+/* An index that was cut off is the end of neither the thread nor the process. */
+static void reads_what_was_cut_off(void **state)
+{
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	int fd = memfd_create("index", MFD_CLOEXEC);
+	struct pages_map map;
+	struct reader reader;
+	void *mapped;
+
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+	mapped = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(mapped, MAP_FAILED);
+	assert_int_equal(pages_guard(), 0);
+	pages_add_map(&map, mapped, size);
+	assert_int_equal(ftruncate(fd, 0), 0);
+
+	begin(&reader);
+	page = mapped;
+	read_ahead_list(reader.ahead, NULL);
+	expect_all_taken();
+	end(&reader);
+	assert_null(page);
+	pages_remove_map(&map);
+	munmap(mapped, size);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wakes_for_each),
 		cmocka_unit_test(wakes_for_who_calls_at_once),
 		cmocka_unit_test(ends_at_any_time),
+		cmocka_unit_test(reads_what_was_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
