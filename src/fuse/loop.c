@@ -28,7 +28,7 @@
 #define DENSE_NS 100000
 /* Without a request for so many ticks it sleeps until there is one. */
 #define IDLE_TICKS 50
-/* How long an interrupted server may take before it is interrupted again. */
+/* How long an interrupted server may take before it is interrupted again, at first. */
 #define INTERRUPT_NS 200000
 /* Requests after which a rest gives pages back. */
 #define MUCH_WORK 128
@@ -199,14 +199,22 @@ static void on_interrupt(int number)
 {
 }
 
-/* Who is interrupted may have been on the way into read(2): it is interrupted again. */
+/*
+ * Who is interrupted may have been on the way into read(2): it is interrupted again, each time
+ * after twice as long. For where it is at a request its calls begin anew, and some, fallocate(2)
+ * on a tmpfs, get nowhere while there are signals.
+ */
 static void join_server(pthread_t server)
 {
-	const struct timespec pause = {.tv_nsec = INTERRUPT_NS};
+	int64_t pause_ns = INTERRUPT_NS;
 
 	while (pthread_tryjoin_np(server, NULL) == EBUSY) {
+		const struct timespec pause = {
+			.tv_sec = pause_ns / NS_PER_S, .tv_nsec = pause_ns % NS_PER_S};
+
 		pthread_kill(server, INTERRUPT);
 		nanosleep(&pause, NULL);
+		pause_ns *= 2;
 	}
 }
 

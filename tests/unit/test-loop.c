@@ -5,6 +5,8 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <pthread.h>
@@ -15,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <fuse_lowlevel.h>
@@ -40,6 +43,20 @@ struct kernel {
 #define SLOW_NS	 (50 * NS_PER_MS)
 #define LONG_INO 3
 #define LONG_NS	 NS_PER_MS
+/* And this one needs so long without a signal: else it begins anew. */
+#define SHY_INO 4
+#define SHY_NS	(20 * NS_PER_MS)
+
+static atomic_bool has_begun;
+
+static void work_undisturbed(void)
+{
+	const struct timespec takes = {.tv_nsec = SHY_NS};
+
+	has_begun = true;
+	while (nanosleep(&takes, NULL) < 0)
+		;
+}
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -48,6 +65,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	int64_t end = clock_now_ns() + takes;
 
 	(void)fi;
+	if (ino == SHY_INO)
+		work_undisturbed();
 	while (clock_now_ns() < end)
 		;
 	fuse_reply_attr(req, &st, 0);
@@ -65,6 +84,11 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *data)
 	return writev(fd, iov, count);
 }
 
+static void *serve_nothing(void *data)
+{
+	return data;
+}
+
 static void *serve(void *data)
 {
 	struct kernel *kernel = data;
@@ -73,8 +97,7 @@ static void *serve(void *data)
 	return NULL;
 }
 
-/* A request, and its answer. */
-static void ask_on(
+static void send_on(
 	int fd, uint32_t opcode, uint64_t node, uint64_t unique, const void *body, size_t size)
 {
 	struct fuse_in_header in = {.len = (uint32_t)(sizeof(in) + size),
@@ -82,10 +105,18 @@ static void ask_on(
 		.unique = unique,
 		.nodeid = node};
 	struct iovec iov[] = {{&in, sizeof(in)}, {(void *)(uintptr_t)body, size}};
+
+	assert_int_equal(writev(fd, iov, 2), in.len);
+}
+
+/* A request, and its answer. */
+static void ask_on(
+	int fd, uint32_t opcode, uint64_t node, uint64_t unique, const void *body, size_t size)
+{
 	struct fuse_out_header out;
 	char answer[4096];
 
-	assert_int_equal(writev(fd, iov, 2), in.len);
+	send_on(fd, opcode, node, unique, body, size);
 	assert_true(read(fd, answer, sizeof(answer)) >= (ssize_t)sizeof(out));
 	memcpy(&out, answer, sizeof(out));
 	assert_int_equal(out.error, 0);
@@ -187,6 +218,22 @@ static void gives_its_place_back_at_rest(void **state)
 		ask(kernel);
 	}
 	assert_int_equal(atomic_load(&kernel->loop.active), 1);
+}
+
+static void ends_behind_a_request_that_wants_no_signals(void **state)
+{
+	struct kernel *kernel = *state;
+	const struct fuse_getattr_in in = {0};
+	int64_t end = clock_now_ms() + DEADLINE_MS;
+	const struct timespec deadline = {.tv_sec = time(NULL) + DEADLINE_MS / 1000};
+
+	has_begun = false;
+	send_on(kernel->fd, FUSE_GETATTR, SHY_INO, kernel->unique += 2, &in, sizeof(in));
+	while (!has_begun)
+		assert_true(clock_now_ms() < end);
+	loop_stop(&kernel->loop);
+	assert_int_equal(pthread_timedjoin_np(kernel->thread, NULL, &deadline), 0);
+	assert_int_equal(pthread_create(&kernel->thread, NULL, serve_nothing, kernel), 0);
 }
 
 static void is_replaced_where_a_request_takes_long(void **state)
@@ -303,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(is_wanted_where_requests_come_slowly),
 		TEST(gives_its_place_back_at_rest),
+		TEST(ends_behind_a_request_that_wants_no_signals),
 		TEST(is_replaced_where_a_request_takes_long),
 		TEST(is_not_wanted_where_requests_take_long),
 		TEST(is_replaced_where_others_compute),
