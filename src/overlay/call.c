@@ -13,6 +13,7 @@
 #include <git-overlayfs/error.h>
 #include <git-overlayfs/log.h>
 
+#include "overlay/lift.h"
 #include "util/fdcache.h"
 
 #define PROC_PATH_MAX sizeof("/proc/self/fd/-2147483648")
@@ -121,13 +122,32 @@ bool call_has_direct(int fd)
 
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st)
 {
-	return (int)traced(
-		"fstatat", dir_fd, name, fstatat(dir_fd, name, ret_st, AT_SYMLINK_NOFOLLOW));
+	unsigned changes;
+	int r;
+
+	do {
+		changes = lift_changes();
+		r = (int)traced("fstatat", dir_fd, name,
+			fstatat(dir_fd, name, ret_st, AT_SYMLINK_NOFOLLOW));
+	} while (r == 0 && lift_hides(ret_st, changes));
+	return r;
+}
+
+int call_fstat_as_it_is(int fd, struct stat *ret_st)
+{
+	return (int)traced("fstat", fd, "", fstat(fd, ret_st));
 }
 
 int call_fstat(int fd, struct stat *ret_st)
 {
-	return (int)traced("fstat", fd, "", fstat(fd, ret_st));
+	unsigned changes;
+	int r;
+
+	do {
+		changes = lift_changes();
+		r = call_fstat_as_it_is(fd, ret_st);
+	} while (r == 0 && lift_hides(ret_st, changes));
+	return r;
 }
 
 int call_get_btime(int fd, struct timespec *ret_btime)
@@ -226,12 +246,17 @@ int call_chown(int fd, uint32_t uid, uint32_t gid)
 	return (int)traced("fchownat", fd, "", fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
 }
 
-int call_chmod(int fd, mode_t mode)
+int call_chmod_as_it_is(int fd, mode_t mode)
 {
 	char path[PROC_PATH_MAX];
 
 	proc_path(path, fd);
 	return (int)traced("fchmodat", fd, path, fchmodat(AT_FDCWD, path, mode, 0));
+}
+
+int call_chmod(int fd, mode_t mode)
+{
+	return lift_chmod(fd, mode);
 }
 
 int call_utimens(int fd, const struct timespec times[2])

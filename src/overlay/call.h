@@ -28,6 +28,9 @@ int call_try_dup(int fd);
 bool call_has_direct(int fd);
 int call_fstatat(int dir_fd, const char *name, struct stat *ret_st);
 int call_fstat(int fd, struct stat *ret_st);
+/* With what a mode is lifted by, as the two above and call_chmod() have it not: for lift.c. */
+int call_fstat_as_it_is(int fd, struct stat *ret_st);
+int call_chmod_as_it_is(int fd, mode_t mode);
 /* How it was opened. */
 int call_getfl(int fd);
 /* When it was made; -ENODATA where the file system does not know. */

@@ -95,6 +95,8 @@ static int swap_directory(struct removal *rm, const char *temp, int inner_fd)
 	r = call_renameat2(rm->ov->work_fd, temp, rm->hold.pin.fd, rm->name, RENAME_EXCHANGE);
 	if (r < 0)
 		(void)lift_end(&lift);
+	else
+		lift_leave(&lift);
 	return r;
 }
 
