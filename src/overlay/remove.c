@@ -27,6 +27,14 @@ int directory_is_empty(struct overlay *ov, const struct dir_hold *hold)
 	return r;
 }
 
+int directory_check_empty(struct overlay *ov, struct node *dir)
+{
+	_cleanup_hold_ struct dir_hold hold = {.dir = NULL};
+	int r = dir_hold(ov, dir, false, &hold);
+
+	return r < 0 ? r : directory_is_empty(ov, &hold);
+}
+
 static bool is_dot(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
@@ -292,6 +300,9 @@ static int rmdir_in(struct removal *rm, struct node *dir)
 	r = rm->ov->upper_fd < 0 ? -EROFS : protect_check_removal(rm->ov, dir, node);
 	if (r == 0)
 		r = node_is_dir(node) ? upper_pin(rm->ov, node, &pin) : -ENOTDIR;
+	/* Where it fails the parent is not copied up. */
+	if (r == 0 && !node_is_upper(dir))
+		r = directory_check_empty(rm->ov, node);
 	if (r == 0)
 		r = prepare(rm, dir, node);
 	if (r == 0)

@@ -3,8 +3,10 @@
 
 #include "overlay/upper.h"
 
-/* 0 when nothing shows in the directory, else -ENOTEMPTY. It is held, exclusively. */
+/* 0 when nothing shows in the directory, else -ENOTEMPTY. It is held. */
 int directory_is_empty(struct overlay *ov, const struct dir_hold *hold);
+/* The same for who holds nothing: how it is at a moment. */
+int directory_check_empty(struct overlay *ov, struct node *dir);
 
 /*
  * Takes the whiteouts out of an upper directory that shows nothing, so that it can be removed

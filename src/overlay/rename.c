@@ -8,6 +8,7 @@
 #include "overlay/copyup.h"
 #include "overlay/lookup.h"
 #include "overlay/protect.h"
+#include "overlay/remove.h"
 #include "overlay/rename.h"
 #include "util/cleanup.h"
 
@@ -73,6 +74,22 @@ static int find_ends(struct renaming *rn)
 	if (r < 0)
 		return r;
 	return node_is_dir(rn->to.dir) ? find_target(rn) : -ENOTDIR;
+}
+
+/*
+ * Before anything is copied up: where the rename fails no copy stays, whose ctime would be another
+ * one. Looked at again under the locks.
+ */
+static int check_target(const struct renaming *rn)
+{
+	struct node *target = rn->to.node;
+
+	if (!target || !node_is_dir(target) || rn->flags & RENAME_EXCHANGE)
+		return 0;
+	if (node_is_upper(rn->from.node) && node_is_upper(rn->from.dir) &&
+		node_is_upper(rn->to.dir))
+		return 0;
+	return directory_check_empty(rn->ov, target);
 }
 
 static int copy_ends_up(struct renaming *rn)
@@ -179,6 +196,8 @@ static int rename_once(struct renaming *rn)
 		r = check_types(rn);
 	if (r == 0)
 		r = check_protection(rn);
+	if (r == 0)
+		r = check_target(rn);
 	if (r == 0)
 		r = copy_ends_up(rn);
 	if (r == 0 && rn->from.dir == rn->to.dir)

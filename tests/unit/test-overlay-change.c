@@ -55,10 +55,14 @@ static void unlink_leaves_a_whiteout(void **state)
 static void rmdir_and_mkdir_again(void **state)
 {
 	struct fixture fx;
+	struct stat st;
 
 	populate(&fx);
 	assert_int_equal(fx_rmdir(&fx, "a"), -ENOTEMPTY);
 	assert_int_equal(fx_rmdir(&fx, "a/f"), -ENOTDIR);
+	/* A failure copies nothing up. */
+	assert_int_equal(fx_rmdir(&fx, "deep/er"), -ENOTEMPTY);
+	assert_int_equal(fstatat(fx.upper_fd, "deep", &st, 0), -1);
 	assert_int_equal(fx_unlink(&fx, "a/f"), 0);
 	assert_int_equal(fx_unlink(&fx, "a/g"), 0);
 	assert_int_equal(fx_rmdir(&fx, "a"), 0);
