@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * bench-floor DIRECTORY MOUNTPOINT: the least that a FUSE server can do, as a peer in
- * tests/bench/run. It mirrors a directory, with one system call for a request and one thread,
- * which follows its client as ours does, promises the kernel that nothing changes behind it and
- * that set-id bits go, and checks nothing. What a row takes here is what its round trips cost. Not
- * for use: names that are renamed keep their old paths below them, hard links are not known, and
- * set-id bits stay.
+ * tests/bench/run. It mirrors a directory, with one system call for a request, and none to open
+ * what is never read; its requests come and go by the same threads as ours. It promises the kernel
+ * that nothing changes behind it and that set-id bits go, and checks nothing. What a row takes here
+ * is what its round trips cost. Not for use: what is below a directory that is renamed keeps its
+ * old path, a file that is opened for reading is opened by its path when it is read, hard links are
+ * not known, and set-id bits stay.
  */
 #include <dirent.h>
 #include <err.h>
@@ -13,58 +14,22 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
-#include <linux/limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "floor-inodes.h"
 #include "fuse/answer.h"
-#include "fuse/near.h"
-#include "util/clock.h"
+#include "fuse/loop.h"
 
-#define FOREVER 86400.0
-
-/* Made by each reply with an entry, with one look-up; freed when the kernel forgets it. */
-struct inode {
-	uint64_t lookups;
-	char path[];
-};
-
-static struct inode *root;
-
-static struct inode *inode_of(fuse_ino_t ino)
-{
-	return ino == FUSE_ROOT_ID ? root
-				   : (struct inode *)ino; /* NOLINT(performance-no-int-to-ptr) */
-}
-
-static const char *path_of(fuse_ino_t ino)
-{
-	return inode_of(ino)->path;
-}
-
-static const char *child(char buffer[PATH_MAX], fuse_ino_t parent, const char *name)
-{
-	snprintf(buffer, PATH_MAX, "%s/%s", path_of(parent), name);
-	return buffer;
-}
-
-static struct inode *new_inode(const char *path)
-{
-	size_t size = strlen(path) + 1;
-	struct inode *inode = malloc(sizeof(*inode) + size);
-
-	if (!inode)
-		err(1, "malloc");
-	inode->lookups = 1;
-	memcpy(inode->path, path, size);
-	return inode;
-}
+#define FOREVER	 86400.0
+#define READ_MAX (1u << 20)
 
 static int entry_of(const char *path, struct fuse_entry_param *ret_entry)
 {
@@ -72,20 +37,9 @@ static int entry_of(const char *path, struct fuse_entry_param *ret_entry)
 
 	if (lstat(path, &entry.attr) < 0)
 		return -errno;
-	entry.ino = (fuse_ino_t)new_inode(path);
+	entry.ino = inode_get(path);
 	*ret_entry = entry;
 	return 0;
-}
-
-static void forget_inode(fuse_ino_t ino, uint64_t lookups)
-{
-	struct inode *inode = inode_of(ino);
-
-	if (inode == root)
-		return;
-	inode->lookups -= lookups;
-	if (inode->lookups == 0)
-		free(inode);
 }
 
 static void reply_entry(fuse_req_t req, const char *path)
@@ -96,7 +50,7 @@ static void reply_entry(fuse_req_t req, const char *path)
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_entry(req, &entry) != 0)
-		forget_inode(entry.ino, 1);
+		inode_forget(entry.ino, 1);
 }
 
 static void reply_result(fuse_req_t req, int result)
@@ -108,26 +62,26 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param negative = {.entry_timeout = FOREVER}, entry;
 	char path[PATH_MAX];
-	int r = entry_of(child(path, parent, name), &entry);
+	int r = entry_of(inode_child(path, parent, name), &entry);
 
 	if (r == -ENOENT)
 		fuse_reply_entry(req, &negative);
 	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_entry(req, &entry) != 0)
-		forget_inode(entry.ino, 1);
+		inode_forget(entry.ino, 1);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-	forget_inode(ino, lookups);
+	inode_forget(ino, lookups);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		forget_inode(forgets[i].ino, forgets[i].nlookup);
+		inode_forget(forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -136,7 +90,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct stat st;
 
 	(void)fi;
-	if (lstat(path_of(ino), &st) < 0)
+	if (lstat(inode_path(ino), &st) < 0)
 		fuse_reply_err(req, errno);
 	else
 		fuse_reply_attr(req, &st, FOREVER);
@@ -156,7 +110,7 @@ static int set_times(const char *path, const struct stat *attr, int to_set)
 static void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
-	const char *path = path_of(ino);
+	const char *path = inode_path(ino);
 	int r = 0;
 
 	if (to_set & FUSE_SET_ATTR_MODE)
@@ -177,7 +131,7 @@ static void op_setattr(
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	char target[PATH_MAX];
-	ssize_t length = readlink(path_of(ino), target, sizeof(target) - 1);
+	ssize_t length = readlink(inode_path(ino), target, sizeof(target) - 1);
 
 	if (length < 0) {
 		fuse_reply_err(req, errno);
@@ -191,7 +145,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 {
 	char path[PATH_MAX];
 
-	if (mkdir(child(path, parent, name), mode) < 0)
+	if (mkdir(inode_child(path, parent, name), mode) < 0)
 		fuse_reply_err(req, errno);
 	else
 		reply_entry(req, path);
@@ -201,24 +155,33 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 {
 	char path[PATH_MAX];
 
-	if (symlink(target, child(path, parent, name)) < 0)
+	if (symlink(target, inode_child(path, parent, name)) < 0)
 		fuse_reply_err(req, errno);
 	else
 		reply_entry(req, path);
 }
 
-static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void remove_child(
+	fuse_req_t req, fuse_ino_t parent, const char *name, int (*call)(const char *))
 {
 	char path[PATH_MAX];
 
-	reply_result(req, unlink(child(path, parent, name)));
+	if (call(inode_child(path, parent, name)) < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	inode_gone(path);
+	fuse_reply_err(req, 0);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	remove_child(req, parent, name, unlink);
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	char path[PATH_MAX];
-
-	reply_result(req, rmdir(child(path, parent, name)));
+	remove_child(req, parent, name, rmdir);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
@@ -226,24 +189,76 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 {
 	char from[PATH_MAX], to[PATH_MAX];
 
-	reply_result(req, renameat2(AT_FDCWD, child(from, parent, name), AT_FDCWD,
-				  child(to, new_parent, new_name), flags));
+	if (flags & RENAME_EXCHANGE) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if (renameat2(AT_FDCWD, inode_child(from, parent, name), AT_FDCWD,
+		    inode_child(to, new_parent, new_name), flags) < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	inode_moved(from, to);
+	fuse_reply_err(req, 0);
+}
+
+/* An open file. What is opened for reading only may never be read: the kernel may have it all. */
+struct file {
+	_Atomic int fd; /* -1: not yet */
+};
+
+static struct file *new_file(int fd)
+{
+	struct file *file = malloc(sizeof(*file));
+
+	if (!file)
+		err(1, "malloc");
+	file->fd = fd;
+	return file;
+}
+
+static struct file *file_of(const struct fuse_file_info *fi)
+{
+	return (struct file *)fi->fh; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static void close_file(struct file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file);
+}
+
+static int fd_of(const struct fuse_file_info *fi, fuse_ino_t ino)
+{
+	struct file *file = file_of(fi);
+	int none = -1, fd = file->fd;
+
+	if (fd >= 0)
+		return fd;
+	fd = open(inode_path(ino), O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || atomic_compare_exchange_strong(&file->fd, &none, fd))
+		return fd;
+	close(fd);
+	return none;
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	bool reads = (fi->flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
 	/* The kernel says where what is appended goes. */
-	int fd = open(path_of(ino), (fi->flags & ~(O_NOFOLLOW | O_APPEND)) | O_CLOEXEC);
+	int fd = reads ? -1
+		       : open(inode_path(ino), (fi->flags & ~(O_NOFOLLOW | O_APPEND)) | O_CLOEXEC);
 
-	if (fd < 0) {
+	if (fd < 0 && !reads) {
 		fuse_reply_err(req, errno);
 		return;
 	}
-	fi->fh = (uint64_t)fd;
+	fi->fh = (uint64_t)new_file(fd);
 	fi->keep_cache = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) != 0)
-		close(fd);
+		close_file(file_of(fi));
 }
 
 static void op_create(
@@ -251,7 +266,7 @@ static void op_create(
 {
 	struct fuse_entry_param entry;
 	char path[PATH_MAX];
-	int r, fd = open(child(path, parent, name), fi->flags | O_CREAT | O_CLOEXEC, mode);
+	int r, fd = open(inode_child(path, parent, name), fi->flags | O_CREAT | O_CLOEXEC, mode);
 
 	if (fd < 0) {
 		fuse_reply_err(req, errno);
@@ -263,19 +278,21 @@ static void op_create(
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->fh = (uint64_t)fd;
+	fi->fh = (uint64_t)new_file(fd);
 	fi->noflush = 1;
 	if (fuse_reply_create(req, &entry, fi) != 0)
-		close(fd);
+		close_file(file_of(fi));
 }
 
 static void op_read(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	static char data[1 << 20]; /* one thread */
-	ssize_t got = pread((int)fi->fh, data, size < sizeof(data) ? size : sizeof(data), offset);
+	static _Thread_local char *data;
+	ssize_t got;
 
-	(void)ino;
+	if (!data && !(data = malloc(READ_MAX)))
+		err(1, "malloc");
+	got = pread(fd_of(fi, ino), data, size < READ_MAX ? size : READ_MAX, offset);
 	if (got < 0)
 		fuse_reply_err(req, errno);
 	else
@@ -285,9 +302,8 @@ static void op_read(
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
-	ssize_t put = pwrite((int)fi->fh, data, size, offset);
+	ssize_t put = pwrite(fd_of(fi, ino), data, size, offset);
 
-	(void)ino;
 	if (put < 0)
 		fuse_reply_err(req, errno);
 	else
@@ -298,11 +314,9 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
 	struct fuse_file_info *in, fuse_ino_t out_ino, off_t out_offset, struct fuse_file_info *out,
 	size_t size, int flags)
 {
-	ssize_t put = copy_file_range(
-		(int)in->fh, &in_offset, (int)out->fh, &out_offset, size, (unsigned)flags);
+	ssize_t put = copy_file_range(fd_of(in, in_ino), &in_offset, fd_of(out, out_ino),
+		&out_offset, size, (unsigned)flags);
 
-	(void)in_ino;
-	(void)out_ino;
 	if (put < 0)
 		fuse_reply_err(req, errno);
 	else
@@ -311,14 +325,15 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
-	(void)ino;
-	reply_result(req, data_only ? fdatasync((int)fi->fh) : fsync((int)fi->fh));
+	int fd = fd_of(fi, ino);
+
+	reply_result(req, data_only ? fdatasync(fd) : fsync(fd));
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	close((int)fi->fh);
+	close_file(file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -337,8 +352,8 @@ static void reply_xattr(fuse_req_t req, const char *data, ssize_t length, size_t
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	char value[XATTR_SIZE_MAX];
-	ssize_t length =
-		lgetxattr(path_of(ino), name, value, size < sizeof(value) ? size : sizeof(value));
+	ssize_t length = lgetxattr(
+		inode_path(ino), name, value, size < sizeof(value) ? size : sizeof(value));
 
 	reply_xattr(req, value, length, size);
 }
@@ -347,7 +362,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	char names[XATTR_LIST_MAX];
 	ssize_t length =
-		llistxattr(path_of(ino), names, size < sizeof(names) ? size : sizeof(names));
+		llistxattr(inode_path(ino), names, size < sizeof(names) ? size : sizeof(names));
 
 	reply_xattr(req, names, length, size);
 }
@@ -355,17 +370,17 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_setxattr(
 	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	reply_result(req, lsetxattr(path_of(ino), name, value, size, flags));
+	reply_result(req, lsetxattr(inode_path(ino), name, value, size, flags));
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	reply_result(req, lremovexattr(path_of(ino), name));
+	reply_result(req, lremovexattr(inode_path(ino), name));
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	DIR *dir = opendir(path_of(ino));
+	DIR *dir = opendir(inode_path(ino));
 
 	if (!dir) {
 		fuse_reply_err(req, errno);
@@ -388,12 +403,12 @@ static size_t add_entry(fuse_req_t req, fuse_ino_t ino, const struct dirent *fou
 	char path[PATH_MAX];
 	size_t used;
 
-	if (!is_dots && entry_of(child(path, ino, found->d_name), &entry) < 0)
+	if (!is_dots && entry_of(inode_child(path, ino, found->d_name), &entry) < 0)
 		is_dots = true; /* gone meanwhile: the name alone */
 	used = fuse_add_direntry_plus(req, data, size, found->d_name, &entry, next);
 	if (used > size) {
 		if (!is_dots)
-			forget_inode(entry.ino, 1);
+			inode_forget(entry.ino, 1);
 		return 0;
 	}
 	return used;
@@ -502,33 +517,13 @@ static int connect_through(struct fuse_session *session)
 	return fuse_session_custom_io(session, &io, fuse_session_fd(session));
 }
 
-static void serve(struct fuse_session *session)
-{
-	struct fuse_buf buffer = {0};
-	struct near near;
-
-	near_init(&near);
-	near_begin(&near, -1);
-	while (!fuse_session_exited(session)) {
-		int64_t begun = clock_now_ns();
-		int n = fuse_session_receive_buf(session, &buffer);
-
-		if (n == -EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		near_note(&near, clock_now_ns() - begun);
-		fuse_session_process_buf(session, &buffer);
-	}
-	free(buffer.mem);
-}
-
 int main(int argc, char **argv)
 {
 	char option[] = "-o", options[] = "default_permissions,allow_other,fsname=bench-floor";
 	char *words[] = {argv[0], option, options, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(3, words);
 	struct fuse_session *session;
+	struct loop loop = {.fuse = NULL};
 
 	if (argc != 3)
 		errx(2, "usage: bench-floor DIRECTORY MOUNTPOINT");
@@ -539,8 +534,10 @@ int main(int argc, char **argv)
 	if (chdir(argv[1]) < 0)
 		err(1, "%s", argv[1]);
 	umask(0);
-	root = new_inode(".");
-	serve(session);
+	inodes_init();
+	loop_init(&loop, session, (unsigned)get_nprocs());
+	loop_run(&loop);
+	loop_destroy(&loop);
 	fuse_session_unmount(session);
 	fuse_session_destroy(session);
 	return 0;

@@ -113,6 +113,45 @@ static void do_stat(char **args)
 	stat_all("negative", absent_ones(paths), times, ENOENT);
 }
 
+static void read_all(struct paths paths)
+{
+	static char data[1 << 17];
+
+	for (size_t i = 0; i < paths.count; i++) {
+		int fd = open(paths.names[i], O_RDONLY | O_CLOEXEC);
+		ssize_t n;
+
+		if (fd < 0)
+			err(1, "%s", paths.names[i]);
+		while ((n = read(fd, data, sizeof(data))) > 0)
+			;
+		if (n < 0)
+			err(1, "%s", paths.names[i]);
+		close(fd);
+	}
+}
+
+/* open LIST TIMES */
+static void do_open(char **args)
+{
+	struct paths paths = read_paths(args[0]);
+	size_t times = number(args[1]);
+	double started;
+
+	read_all(paths);
+	started = now();
+	for (size_t turn = 0; turn < times; turn++) {
+		for (size_t i = 0; i < paths.count; i++) {
+			int fd = open(paths.names[i], O_RDONLY | O_CLOEXEC);
+
+			if (fd < 0)
+				err(1, "%s", paths.names[i]);
+			close(fd);
+		}
+	}
+	report("open", paths.count * times, started);
+}
+
 static int create(const char *name, const char *unused)
 {
 	int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
@@ -174,6 +213,7 @@ static const struct verb {
 	void (*run)(char **args);
 } verbs[] = {
 	{"stat", 2, do_stat},
+	{"open", 2, do_open},
 	{"loops", 1, do_loops},
 	{"fill", 2, do_fill},
 	{"seqread", 2, do_sequential_read},

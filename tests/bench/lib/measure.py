@@ -96,17 +96,21 @@ def run_row(bench, row, wanted_peers, rounds):
 	names = [name for name in names if is_there(bench, row, name, result)]
 	try:
 		tree = bench.trees.get(row.tree)
-		if any(peers.PEERS[name].has_checkout for name in names):
+		has_checkout = any(peers.PEERS[name].has_checkout for name in names)
+		if has_checkout:
 			assert tree.checkout
 	except (command.Failed, OSError, subprocess.SubprocessError) as e:
 		result["absent"] |= {name: str(e) for name in names}
 		names = []
 	with contextlib.ExitStack() as stack:
 		measure = samplers(bench, row, names, stack, result)
+		if row.fresh == "round" and names and not row.custom:
+			bench.say(f"{row.name}: reading what is below, for every peer alike")
+			tree.read_all(has_checkout)
 		started = time.monotonic()
 		for number in range(min(rounds, row.rounds or rounds)):
 			round_started = time.monotonic()
-			for name in [name for name in names if name not in result["absent"]]:
+			for name in [name for name in turned(names, number) if name not in result["absent"]]:
 				sample_one(bench, row, number, name, measure, result)
 			now = time.monotonic()
 			if now - started + (now - round_started) > limit:
@@ -114,6 +118,12 @@ def run_row(bench, row, wanted_peers, rounds):
 		result["seconds"] = time.monotonic() - started
 	finish(row, result)
 	return result
+
+
+def turned(names, number):
+	"""Each round begins with another one, so that nobody is always first."""
+	first = number % len(names) if names else 0
+	return names[first:] + names[:first]
 
 
 def is_there(bench, row, name, result):

@@ -38,6 +38,8 @@ class Place:
 			started = time.perf_counter()
 			self.open()
 			self.opened_in = time.perf_counter() - started
+			if row.settle:
+				command.run("sync", "-f", self.home)
 			self.ask()
 		except BaseException:
 			self.close()
@@ -82,6 +84,13 @@ class Place:
 		return found
 
 	# What a row's job calls.
+
+	def list_of(self, count):
+		"""A file with the paths of `count` files of the tree, 0 behind each."""
+		path = f"{self.home}/paths"
+		with open(path, "wb") as f:
+			f.write(b"".join(name + b"\0" for name in self.tree.paths(count)))
+		return path
 
 	def time(self, *args, shell=False, cwd="."):
 		"""The seconds that a command takes in the tree; shell=True: a line for sh."""

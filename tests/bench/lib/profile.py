@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon does in a row: its requests, its system calls, its time, and where that goes.
 
-A job runs three times, each on a new place: alone, with strace counting, and with perf looking on.
+A job runs three times, each on a new place: alone, with strace counting, and with perf looking on. What is measured warm is
+done once before.
 """
 import contextlib
 import json
@@ -38,11 +39,11 @@ def requests(bench, place):
 	return json.loads(said)[0]["requests"]
 
 
-def alone(bench, row, place, _kept):
+def alone(bench, job, place, _kept):
 	pid = daemon_of(place)
 	before, counted = seconds(pid), requests(bench, place)
 	started = time.perf_counter()
-	row.job(place)
+	job(place)
 	took = time.perf_counter() - started
 	after, now = seconds(pid), requests(bench, place)
 	return {"seconds": took, "user": after[0] - before[0], "system": after[1] - before[1],
@@ -61,18 +62,18 @@ def watched(*args):
 			watcher.send_signal(signal.SIGINT)
 
 
-def calls(_bench, row, place, kept):
+def calls(_bench, job, place, kept):
 	path = f"{kept}/strace"
 	with watched("strace", "-c", "-f", "-o", path, "-p", str(daemon_of(place))):
-		row.job(place)
+		job(place)
 	with open(path, encoding="utf-8") as f:
 		found = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", f.read(), re.MULTILINE)
 	return {"calls": {name: int(count) for count, name in found if name not in TRANSPORT and name != "total"}}
 
 
-def samples(_bench, row, place, kept):
+def samples(_bench, job, place, kept):
 	with watched("perf", "record", "-q", "-e", "cpu-clock", "-o", f"{kept}/perf", "-p", str(daemon_of(place))):
-		row.job(place)
+		job(place)
 	return {}
 
 
@@ -85,25 +86,31 @@ def functions(kept):
 
 
 def profile(bench, row, peer):
-	with tempfile.TemporaryDirectory() as kept:
-		return profile_with(bench, row, peer, kept)
-
-
-def profile_with(bench, row, peer, kept):
+	"""One for each step of the row."""
 	bench.job_timeout = 600
-	found = {"name": row.name if peer == "ours" else f"{row.name} ({peer})"}
+	steps = row.steps or ((row.name, row.job),)
+	found = {name: {"name": name if peer == "ours" else f"{name} ({peer})"} for name, _ in steps}
 	for look in (alone, calls, samples):
 		tool = {calls: "strace", samples: "perf"}.get(look)
-		if tool and not shutil.which(tool):
-			continue
-		disk = bench.file_system(2048, *measure.NEW_DISK) if row.own_disk else contextlib.nullcontext()
+		if not tool or shutil.which(tool):
+			look_at(bench, row, peer, look, steps, found)
+	return list(found.values())
+
+
+def look_at(bench, row, peer, look, steps, found):
+	disk = bench.file_system(2048, *measure.NEW_DISK) if row.own_disk else contextlib.nullcontext()
+	with contextlib.ExitStack() as stack:
+		kept = {name: stack.enter_context(tempfile.TemporaryDirectory()) for name, _ in steps}
 		with disk, contextlib.closing(bench.open(peer, row)) as place:
 			if row.before:
 				row.before(place)
-			found |= look(bench, row, place, kept)
+			if row.fresh == "row":
+				row.job(place)
+			for name, job in steps:
+				found[name] |= look(bench, job, place, kept[name])
 		if look is samples:
-			found |= functions(kept)
-	return found
+			for name, _ in steps:
+				found[name] |= functions(kept[name])
 
 
 def most(counts, form):

@@ -8,7 +8,8 @@
 The function is the job of one peer in one round: what it returns is the sample, in `unit` ("s": less is better;
 others, such as "1/s" or "MiB/s": more is). A row with `lines` returns {line: sample}. `before` prepares a place, `upper` the
 directory where changes go, before the mount; both untimed.
-fresh="round": a new mount with a new upper for each round: nothing is cached in it (the host's page cache is warm).
+fresh="round": a new mount with a new upper for each round: nothing is cached in it (the host's page cache is warm, for every
+peer: what is below is read before the first round).
 fresh="row": one mount for all rounds, and the job is done once before the first: warm.
 """
 import dataclasses
@@ -62,6 +63,7 @@ class Row:
 	peers: tuple = USUAL_PEERS
 	fresh: str = "round"
 	writes: bool = False  # native gets a copy of the tree, not the checkout
+	settle: bool = False  # what opening a place has written is on the disk before the job
 	own_disk: bool = False  # a new ext4 for each sample: what was removed within the last minutes slows the next creations down
 	volatile: bool = False  # all mounts with this option: as fuse-overlayfs, nobody waits for the disk at a copy-up
 	before: Optional[Callable] = None
@@ -71,6 +73,7 @@ class Row:
 	rounds: Optional[int] = None  # at most so many
 	limit: float = 60  # seconds for all its rounds; the first is always finished
 	needs: tuple = ()  # programs
+	steps: tuple = ()  # (name, job): what the job consists of, each a line of --profile
 	custom: bool = False  # job(bench, row, peer): it opens its own places, with bench.open(peer, row, tree)
 
 

@@ -34,6 +34,23 @@ def target_text(target, unit):
 	return what, measured, f"{sign} {wanted}", {True: "met", False: "missed", None: "not measured"}[target["met"]]
 
 
+def spread(ratios):
+	return f"{min(ratios):.2f} to {max(ratios):.2f}" if len(ratios) > 1 else ""
+
+
+def target_spread(target, line):
+	"""The least and the most of the rounds; "": there is one only, or no ratio."""
+	samples = line["samples"]
+	if not target["versus"] or target["value"] is None:
+		return ""
+	found = spread(speeds(line["unit"], samples[target["who"]], samples[target["versus"]]))
+	return found and f" ({found})"
+
+
+def rounds_of(line):
+	return max((len(samples) for samples in line["samples"].values()), default=0)
+
+
 def lines_of(results):
 	for row in results["rows"]:
 		for name, line in row["lines"].items():
@@ -46,7 +63,7 @@ def terminal(row):
 	for name, line in row["lines"].items():
 		text.append(f"{name}: {line['work']}")
 		text.append("    " + "  ".join(f"{peer} {amount(median, line['unit'])}" for peer, median in line["medians"].items())
-			+ f"  (n={max((len(s) for s in line['samples'].values()), default=0)})")
+			+ f"  (n={rounds_of(line)})")
 		for target in line["targets"]:
 			what, measured, wanted, verdict = target_text(target, line["unit"])
 			text.append(f"      {what:24} {measured:>10}   {wanted:10} {verdict}")
@@ -67,10 +84,6 @@ def summary(results):
 
 def cell(text):
 	return text.replace("|", "\\|")
-
-
-def spread(ratios):
-	return f"{min(ratios):.2f} to {max(ratios):.2f}" if len(ratios) > 1 else ""
 
 
 def verdict_of_floor(ratios, wanted):
@@ -111,11 +124,12 @@ def document(results, drawing):
 	text = [BEGIN, ""]
 	if drawing:
 		text += [f"![Speed by row]({drawing})", ""]
-	text += [f"| row | work | {' | '.join(peers)} | ratio | target | |", "|---|---|" + "---:|" * len(peers) + "---:|---:|---|"]
+	text += [f"| row | work | {' | '.join(peers)} | rounds | ratio (least to most) | target | |", "|---|---|" + "---:|" * len(peers) + "---:|---:|---:|---|"]
 	for _, name, line in lines_of(results):
 		medians = [amount(line["medians"].get(peer), line["unit"]) if peer in line["medians"] else "" for peer in peers]
 		targets = [target_text(target, line["unit"]) for target in line["targets"]] or [("", "", "", "")]
-		columns = [name, line["work"], *medians, "<br>".join(f"{t[0]} {t[1]}" for t in targets),
+		spreads = [target_spread(target, line) for target in line["targets"]] or [""]
+		columns = [name, line["work"], *medians, str(rounds_of(line)), "<br>".join(f"{t[0]} {t[1]}{s}" for t, s in zip(targets, spreads)),
 			"<br>".join(t[2] for t in targets), "<br>".join(t[3] for t in targets)]
 		text.append("| " + " | ".join(cell(column) for column in columns) + " |")
 	machine = results["machine"]

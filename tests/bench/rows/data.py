@@ -78,32 +78,26 @@ TAR = "tar -cf - {} | cat >/dev/null"
 GREP = "grep -r a-string-that-nobody-wrote {}; test $? = 1"
 
 
-def twice(place, line, name):
-	return {f"{name}-cold": place.time(line, shell=True), f"{name}-again": place.time(line, shell=True)}
-
-
 def lines(name, what):
 	return {f"{name}-cold": Line(FIRST, "s", f"{what}, first time after the mount"),
 		f"{name}-again": Line(AGAIN, "s", f"{what}, second time")}
 
 
-@row("tar-part", "tar c of the kernel's fs", tree="linux", peers=GIT_PEERS, lines=lines("tar-part", "tar c of the kernel's fs"))
-def tar_part(place):
-	return twice(place, TAR.format("fs"), "tar-part")
+def declare(name, line, what, **more):
+	"""A row of which each sample is the same work twice."""
+	steps = tuple((f"{name}-{time}", lambda place: place.time(line, shell=True)) for time in ("cold", "again"))
+	row(name, what, tree="linux", peers=GIT_PEERS, lines=lines(name, what), steps=steps, **more)(
+		lambda place: {step: job(place) for step, job in steps})
 
 
-@row("grep-part", "grep -r of the kernel's fs", tree="linux", peers=GIT_PEERS, lines=lines("grep-part", "grep -r of the kernel's fs"))
-def grep_part(place):
-	return twice(place, GREP.format("fs"), "grep-part")
+declare("tar-part", TAR.format("fs"), "tar c of the kernel's fs")
+declare("grep-part", GREP.format("fs"), "grep -r of the kernel's fs")
+declare("tar", TAR.format("."), "tar c of the kernel tree", level="default", limit=300)
+declare("grep", GREP.format("."), "grep -r of the kernel tree", level="default", limit=300)
 
 
-@row("tar", "tar c of the kernel tree", tree="linux", peers=GIT_PEERS, lines=lines("tar", "tar c of the kernel tree"),
-	level="default", limit=150)
-def tar(place):
-	return twice(place, TAR.format("."), "tar")
-
-
-@row("grep", "grep -r of the kernel tree", tree="linux", peers=GIT_PEERS, lines=lines("grep", "grep -r of the kernel tree"),
-	level="default", limit=150)
-def grep(place):
-	return twice(place, GREP.format("."), "grep")
+@row("open", "open and close of 10,000 files that were read before", tree="linux", unit="1/s", fresh="row",
+	peers=("native", "overlay", "fuse-overlayfs", "ours", "opens", "floor"))
+def open_again(place):
+	"""What a row costs that opens files whose content the kernel has: so many times this."""
+	return place.rate("open", place.list_of(10000), "5")

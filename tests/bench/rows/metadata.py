@@ -12,14 +12,6 @@ CHANGE = [ours.over("fuse-overlayfs", 4), ours.over("overlay", 0.5)]
 REMOVE = [ours.over("fuse-overlayfs", 4), ours.over("overlay", 0.6)]
 
 
-def listed(place, count):
-	"""A file with the paths of `count` files of the tree, 0 behind each."""
-	path = f"{place.home}/paths"
-	with open(path, "wb") as f:
-		f.write(b"".join(name + b"\0" for name in place.tree.paths(count)))
-	return path
-
-
 @row("find-warm", "find with stat of the kernel tree, again", tree="linux", fresh="row", peers=LOWER_PEERS, targets=WARM)
 def find_warm(place):
 	return place.time(*WALK)
@@ -34,7 +26,7 @@ def ls_warm(place):
 	peers=LOWER_PEERS, lines={"stat-warm": Line(WARM, "1/s", "stat of 10,000 paths, again"),
 		"negative-warm": Line(WARM, "1/s", "stat of 10,000 names that are not there, again")})
 def lookup_warm(place):
-	rates = place.operations("stat", listed(place, 10000), "10")
+	rates = place.operations("stat", place.list_of(10000), "10")
 	return {"stat-warm": rates["stat"], "negative-warm": rates["negative"]}
 
 
@@ -49,7 +41,7 @@ def find_cold(place):
 		"stat-cold": Line([], "1/s", "stat of 10,000 paths, first time after the mount"),
 		"negative-cold": Line([], "1/s", "stat of 10,000 names that are not there, first time after the mount")})
 def lookup_cold(place):
-	rates = place.operations("stat", listed(place, 10000), "1")
+	rates = place.operations("stat", place.list_of(10000), "1")
 	return {"stat-cold": rates["stat"], "negative-cold": rates["negative"]}
 
 

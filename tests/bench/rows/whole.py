@@ -10,7 +10,7 @@ from lib import command, trees
 from lib.registry import Line, Who, opens, ours, row
 
 WORKSPACES = 200
-FORGET_SECONDS, FORGET_TURNS = 80, 6
+FORGET_SECONDS, FORGET_TURNS = 120, 6
 IDLE_SECONDS = 10
 ours_dir = Who("ours-dir")
 
@@ -61,7 +61,7 @@ def ready_million(bench, row_, peer):
 
 
 @row("find-million", "find with stat of 1,000,000 files, first time after the mount", tree="many", level="full", limit=600,
-	peers=("native", "overlay", "fuse-overlayfs", "ours"), rounds=3,
+	peers=("native", "overlay", "fuse-overlayfs", "ours", "floor"), rounds=3,
 	targets=[ours.over("fuse-overlayfs", 3), ours.over("overlay", 0.5)])
 def find_million(place):
 	return place.time("find", ".", "-size", "+1000000k")
@@ -70,8 +70,8 @@ def find_million(place):
 MAKE = "make -s tinyconfig >/dev/null 2>&1 && make -s -j2 lib/"
 
 
-@row("build", "make tinyconfig and make -j2 of the kernel's lib", tree="linux", rounds=3, level="default", limit=400,
-	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens"), needs=("make", "flex", "bison", "bc"), lines={
+@row("build", "make tinyconfig and make -j2 of the kernel's lib", tree="linux", level="default", limit=400, writes=True, settle=True,
+	peers=("clone", "overlay", "fuse-overlayfs", "ours", "plain", "opens", "floor"), needs=("make", "flex", "bison", "bc"), lines={
 		"build": Line([who.over("clone", round(1 / 1.10, 2)) for who in (ours, opens)], "s",
 			"make tinyconfig and make -j2 of the kernel's lib; the clone is a native directory"),
 		"workspace-build": Line([ours.over("clone", 1)], "s", "the same, and what it takes to get the tree")})
@@ -91,22 +91,22 @@ def client_lines():
 			lines[f"{verb}-by-{count}"] = Line([], "1/s", f"{work}, {count} at once")
 		lines[f"{verb}-scaling"] = Line([ours.at_least(1)], "times",
 			f"{work}: the least of 2, 4 and 8 at once, as a multiple of one")
+		lines[f"{verb}-steps"] = Line([ours.over("overlay", 0.9)], "times",
+			f"{work}: the least of 2, 4 and 8 at once, as a multiple of the most with fewer")
 	return lines
 
 
-@row("clients", "clients at once", tree="linux", fresh="row", peers=("overlay", "fuse-overlayfs", "ours"), level="default",
-	lines=client_lines())
+@row("clients", "clients at once", tree="linux", fresh="row", peers=("overlay", "fuse-overlayfs", "ours", "floor"), level="default",
+	writes=True, settle=True, lines=client_lines())
 def clients(place):
-	paths = f"{place.home}/paths"
-	with open(paths, "wb") as f:
-		f.write(b"".join(name + b"\0" for name in place.tree.paths(2000) if not os.path.islink(place.path.encode() + b"/" + name)))
-	sample = {}
+	paths, sample = place.list_of(2000), {}
 	for count in CLIENTS:
 		rates = place.operations("clients", paths, str(count), "500")
 		sample |= {f"{verb}-by-{count}": rate for verb, rate in rates.items()}
 	for verb in ("read", "create"):
 		rates = [sample[f"{verb}-by-{count}"] for count in CLIENTS]
 		sample[f"{verb}-scaling"] = min(rates[1:]) / rates[0]
+		sample[f"{verb}-steps"] = min(rates[i] / max(rates[:i]) for i in range(1, len(rates)))
 	return sample
 
 
