@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Directories and a file that the kernel knows. */
+/* Directories and files that the kernel knows. */
 struct scene {
 	struct fixture fx;
-	struct overlay_entry pure, merged, file;
+	struct overlay_entry pure, merged, file, dir, lower;
 };
 
 struct row {
@@ -94,6 +94,44 @@ static int make_link(struct scene *s)
 		s, overlay_link(s->fx.ov, s->file.node, s->pure.node, "new", &entry), &entry);
 }
 
+static int rename_file(struct scene *s)
+{
+	return overlay_rename(
+		s->fx.ov, &s->fx.caller, s->pure.node, "file", s->pure.node, "other", 0);
+}
+
+static int unlink_file(struct scene *s)
+{
+	return overlay_unlink(s->fx.ov, s->pure.node, "file");
+}
+
+static int unlink_lower(struct scene *s)
+{
+	return overlay_unlink(s->fx.ov, s->merged.node, "lower");
+}
+
+static int remove_dir(struct scene *s)
+{
+	return overlay_rmdir(s->fx.ov, s->pure.node, "dir");
+}
+
+static int change_mode(struct scene *s, uint64_t node)
+{
+	struct stat st = {.st_mode = 0600};
+
+	return overlay_setattr(s->fx.ov, node, NULL, &st, OVERLAY_SET_MODE, &st);
+}
+
+static int chmod_file(struct scene *s)
+{
+	return change_mode(s, s->file.node);
+}
+
+static int chmod_lower(struct scene *s)
+{
+	return change_mode(s, s->lower.node);
+}
+
 /* The close(2) of a file that was open is not made through call.h. */
 static const struct row rows[] = {
 	/* open, fstat */
@@ -105,6 +143,17 @@ static const struct row rows[] = {
 	{"symlink", make_symlink, 2},
 	{"mknod", make_fifo, 2},
 	{"link", make_link, 2},
+	/* One that was there before: dup, getxattr, whether it is protected, once for each object.
+	 */
+	{"rename", rename_file, 4},
+	{"rmdir", remove_dir, 4},
+	/* open, for who holds it, and unlink; a link of the whiteout */
+	{"unlink", unlink_file, 2},
+	{"unlink of a lower file", unlink_lower, 1},
+	/* open, chmod, stat */
+	{"chmod", chmod_file, 3},
+	/* and to copy it up: open, write, mark, date, look at the directory, rename, date that */
+	{"chmod of a lower file", chmod_lower, 10},
 };
 
 static void prepare(struct scene *s)
@@ -114,6 +163,7 @@ static void prepare(struct scene *s)
 	fixture_init(fx, 1);
 	fixture_dir(fx, 0, "merged", 0755);
 	fixture_file(fx, 0, "merged/gone", 0644, "x");
+	fixture_file(fx, 0, "merged/lower", 0644, "x");
 	fixture_mount(fx);
 	assert_int_equal(fx_mkdir(fx, "pure", 0755), 0);
 	assert_int_equal(fx_walk(fx, "pure", &s->pure), 0);
@@ -123,11 +173,16 @@ static void prepare(struct scene *s)
 	assert_int_equal(fx_create(fx, "merged/file", 0644, ""), 0);
 	assert_int_equal(fx_walk(fx, "pure/file", &s->file), 0);
 	assert_int_equal(fx_chmod(fx, "pure/file", 0640), 0);
+	assert_int_equal(fx_mkdir(fx, "pure/dir", 0755), 0);
+	assert_int_equal(fx_walk(fx, "pure/dir", &s->dir), 0);
+	assert_int_equal(fx_walk(fx, "merged/lower", &s->lower), 0);
 	assert_int_equal(fx_unlink(fx, "merged/gone"), 0);
 }
 
 static void end(struct scene *s)
 {
+	fx_forget(&s->fx, s->lower.node);
+	fx_forget(&s->fx, s->dir.node);
 	fx_forget(&s->fx, s->file.node);
 	fx_forget(&s->fx, s->merged.node);
 	fx_forget(&s->fx, s->pure.node);
