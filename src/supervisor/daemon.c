@@ -99,8 +99,9 @@ static bool machine_has_selinux(void)
  * One arena for all threads, which is the one that grows by 128 KiB: others grow page by page, with
  * a system call for each. What one server frees the next one takes: so much at its end is given
  * back to the kernel at rest alone (loop.c), and no buffer below that size is a mapping of its own.
+ * Room for the large files of a source tree: their buffers would be new pages each time.
  */
-#define KEPT_FREE (4 << 20)
+#define KEPT_FREE (16 << 20)
 
 static void set_memory(void)
 {
