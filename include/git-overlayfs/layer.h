@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A layer: one read-only source of a tree, below the upper directory. Kinds are
- * "git" (a commit or tree of a repository), "dir" (a directory) and "mem" (a
- * tree in memory, for tests).
+ * A layer: one read-only source of a tree, below the upper directory. Kinds are "git" (a commit or
+ * tree of a repository), "dir" (a directory) and "mem" (a tree in memory, for tests).
  *
  * A kind is a table of operations, all of them mandatory: layer_register()
  * refuses a table with a hole and names the missing one, because a hole that is
@@ -55,6 +54,7 @@ struct layer {
 	const struct idmap *ids;     /* borrowed from the configuration */
 	/* May whiteouts and opaque marks stand in it? Not in git: .wh.x is shown as any name. */
 	bool has_whiteouts;
+	bool has_no_holes; /* files are data from one end to the other, as blobs are */
 };
 
 /* What a layer is opened from. Everything is borrowed for the call, but `ids`. */

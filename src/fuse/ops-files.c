@@ -167,7 +167,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 /*
  * Where data lies is the upper's to say, so what the kernel has collected, or was stored through a
  * mapping, is to be there: it hands over what it must not keep. Another server takes it meanwhile,
- * so not all may be here. Where the kernel opens files nobody tells who writes.
+ * so not all may be here. Where the kernel opens files nobody tells who writes; but what is stored
+ * through a mapping of a blob fills no hole, and is no reason to give up what the kernel has read.
  */
 static int collect(fuse_req_t req, fuse_ino_t ino, const struct overlay_file *file)
 {
@@ -176,6 +177,8 @@ static int collect(fuse_req_t req, fuse_ino_t ino, const struct overlay_file *fi
 
 	if (overlay_file_is_immutable(file) ||
 		(!overlay_file_is_written(file) && !request_session(req)->opens_no_files))
+		return 0;
+	if (!request_has_writeback(req) && overlay_file_is_solid(file))
 		return 0;
 	if (atomic_fetch_add(&collecting, 1) < LOOP_SERVERS_MAX / 2)
 		r = fuse_lowlevel_notify_inval_inode(request_fuse(req), ino, 0, 0);

@@ -153,6 +153,7 @@ int git_layer_open(const struct layer_config *config, struct layer **ret_layer, 
 		free(self);
 		return out_of_memory(err);
 	}
+	self->base.has_no_holes = true;
 	slot_table_init(&self->slots);
 	self->loader.layer = &self->base;
 	self->loader.scratch_fd =

@@ -47,6 +47,13 @@ bool overlay_file_is_immutable(const struct overlay_file *file)
 	return file->fd < 0 && file->ov->upper_fd < 0;
 }
 
+bool overlay_file_is_solid(const struct overlay_file *file)
+{
+	const struct layer *layer = file->node->lower.layer;
+
+	return overlay_file_upper_fd(file) < 0 && layer && layer->has_no_holes;
+}
+
 static struct overlay_file *file_new(struct overlay *ov, struct node *node, int flags)
 {
 	struct overlay_file *file = calloc(1, sizeof(*file));
