@@ -139,6 +139,9 @@ def document(results, drawing):
 		f"(build type {machine['build']}), {machine['date']}, load at the start {machine['load'][0]:.1f}. How data of the upper goes: "
 		+ ", ".join(f"{peer} {path or 'unknown'}" for peer, path in results["data_paths"].items()) + ". The command was",
 		"", "```sh", results["command"], "```", ""]
+	for run in results.get("later", []):
+		text += [f"Measured again on the same machine, at {run['revision']}, {run['date']}, load at the start {run['load'][0]:.1f}: "
+			f"{', '.join(run['rows'])}, by", "", "```sh", run["command"], "```", ""]
 	absent = [f"{row['name']}: {peer}: {reason}" for row in results["rows"] for peer, reason in row["absent"].items()]
 	if absent:
 		text += ["Not measured: " + "; ".join(absent) + ".", ""]
