@@ -30,8 +30,9 @@
 #define IDLE_TICKS 50
 /* How long an interrupted server may take before it is interrupted again, at first. */
 #define INTERRUPT_NS 200000
-/* Requests after which a rest gives pages back. */
+/* Requests after which a rest gives pages back, or bytes that are free, which large files leave. */
 #define MUCH_WORK 128
+#define MUCH_FREE (4 << 20)
 
 void loop_stop(struct loop *loop)
 {
@@ -151,6 +152,13 @@ static int64_t next_tick(const struct loop *loop, int64_t tick_ns, unsigned take
 	return tick_ns < TICK_MAX_NS ? tick_ns * 2 : tick_ns;
 }
 
+/* Most of what getting started took, or much work, is not needed any more. */
+static void give_back(void)
+{
+	pages_release();
+	malloc_trim(0);
+}
+
 static void oversee(struct loop *loop)
 {
 	unsigned seen = atomic_load(&loop->taken), idle = IDLE_TICKS;
@@ -163,12 +171,11 @@ static void oversee(struct loop *loop)
 
 		if (idle >= IDLE_TICKS)
 			atomic_store(&loop->is_watched, false);
-		/* Most of what getting started took, or much work, is not needed any more. */
-		if (idle == IDLE_TICKS && seen - rested_at >= rest_after) {
+		if (idle == IDLE_TICKS && seen != rested_at &&
+			(seen - rested_at >= rest_after || mallinfo2().fordblks > MUCH_FREE)) {
 			rested_at = seen;
 			rest_after = MUCH_WORK;
-			pages_release();
-			malloc_trim(0);
+			give_back();
 		}
 		if (idle == IDLE_TICKS && loop->at_rest)
 			loop->at_rest(loop->data);
@@ -206,15 +213,18 @@ static void on_interrupt(int number)
  */
 static void join_server(pthread_t server)
 {
-	int64_t pause_ns = INTERRUPT_NS;
+	const struct timespec look = {.tv_nsec = INTERRUPT_NS};
+	int64_t pause_ns = INTERRUPT_NS, next = 0;
 
 	while (pthread_tryjoin_np(server, NULL) == EBUSY) {
-		const struct timespec pause = {
-			.tv_sec = pause_ns / NS_PER_S, .tv_nsec = pause_ns % NS_PER_S};
+		int64_t now = clock_now_ns();
 
-		pthread_kill(server, INTERRUPT);
-		nanosleep(&pause, NULL);
-		pause_ns *= 2;
+		if (now >= next) {
+			pthread_kill(server, INTERRUPT);
+			next = now + pause_ns;
+			pause_ns *= 2;
+		}
+		nanosleep(&look, NULL);
 	}
 }
 
