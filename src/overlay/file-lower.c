@@ -141,7 +141,9 @@ int lower_file_extent(struct overlay_file *file, int *ret_fd, uint64_t *ret_size
 			node->lower.layer, node->lower.node, ID_VIEW_STORAGE, &st);
 	if (r < 0)
 		return r;
-	*ret_fd = file->is_late ? -1 : file->lower.fd;
+	/* Where a blob lies in a file for a while, that one may have holes in the place of zeros.
+	 */
+	*ret_fd = file->is_late || node->lower.layer->has_no_holes ? -1 : file->lower.fd;
 	*ret_size = (uint64_t)st.st_size;
 	return 0;
 }

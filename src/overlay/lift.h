@@ -6,7 +6,8 @@
  * the mode is lifted for the length of a call. What is not its own stays -EACCES.
  *
  * Meanwhile the object has its own mode for everybody else: the calls of call.h tell that one, and
- * one that is set meanwhile is what it has afterwards. Several may lift the same object at once.
+ * one that call_chmod() sets meanwhile is what it has afterwards; an ACL is not looked after.
+ * Several may lift the same object at once.
  */
 #pragma once
 
