@@ -99,14 +99,14 @@ def run_row(bench, row, wanted_peers, rounds):
 		has_checkout = any(peers.PEERS[name].has_checkout for name in names)
 		if has_checkout:
 			assert tree.checkout
+		if row.fresh == "round" and names and not row.custom:
+			bench.say(f"{row.name}: reading what is below, for every peer alike")
+			tree.read_all(has_checkout)
 	except (command.Failed, OSError, subprocess.SubprocessError) as e:
 		result["absent"] |= {name: str(e) for name in names}
 		names = []
 	with contextlib.ExitStack() as stack:
 		measure = samplers(bench, row, names, stack, result)
-		if row.fresh == "round" and names and not row.custom:
-			bench.say(f"{row.name}: reading what is below, for every peer alike")
-			tree.read_all(has_checkout)
 		started = time.monotonic()
 		for number in range(min(rounds, row.rounds or rounds)):
 			round_started = time.monotonic()
