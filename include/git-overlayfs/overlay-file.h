@@ -70,8 +70,7 @@ ssize_t overlay_copy_file_range(struct overlay *ov, struct overlay_file *in, off
 	struct overlay_file *out, off_t out_offset, size_t size);
 /* True where the content can never change again: a lower file of a read-only overlay. */
 bool overlay_file_is_immutable(const struct overlay_file *file);
-/* True for a layer's file that is no file, a blob: no place of it is a hole, whatever is stored
- * there. */
+/* True for a blob that has not been copied up: nothing that is stored in it fills a hole. */
 bool overlay_file_is_solid(const struct overlay_file *file);
 
 /* --- directories --- */

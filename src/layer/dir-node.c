@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,11 @@ void dir_node_path(const struct dir_node *node, struct path_tail *ret_path)
 	path_tail_init(ret_path);
 	for (; node->parent; node = node->parent)
 		path_tail_prepend(ret_path, node->name, strlen(node->name));
+}
+
+void dir_proc_path(int fd, char path[PROC_FD_MAX])
+{
+	snprintf(path, PROC_FD_MAX, "/proc/self/fd/%d", fd);
 }
 
 ssize_t dir_node_failed(struct layer *layer, const char *operation, const struct dir_node *node,

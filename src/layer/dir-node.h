@@ -72,6 +72,11 @@ int dir_node_open_path(struct dir_layer *layer, struct dir_node *node);
 
 void dir_node_path(const struct dir_node *node, struct path_tail *ret_path);
 
+/* "/proc/self/fd/" and the digits of an int. */
+#define PROC_FD_MAX 32
+/* What opens, or asks for more of, what an O_PATH descriptor stands for. */
+void dir_proc_path(int fd, char path[PROC_FD_MAX]);
+
 /* Logs what went wrong with the object, or with `name` of it (NULL: none). Returns -error. */
 ssize_t dir_node_failed(struct layer *layer, const char *operation, const struct dir_node *node,
 	const char *name, int error);

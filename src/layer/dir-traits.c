@@ -5,14 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
-
-/* "/proc/self/fd/" and the digits of an int. */
-#define PROC_FD_MAX 32
 
 /* Those that statx(2) tells without an open. */
 static uint32_t flags_of_statx(const struct statx *stx)
@@ -43,7 +39,7 @@ static void read_flags(struct dir_layer *layer, struct dir_node *object, uint32_
 
 	if (path_fd < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	dir_proc_path(path_fd, path);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0 && TEMP_FAILURE_RETRY(ioctl(fd, FS_IOC_GETFLAGS, &all)) == 0)
 		*flags = all;

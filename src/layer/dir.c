@@ -16,9 +16,6 @@
 
 #include "util/cleanup.h"
 
-/* "/proc/self/fd/" and the digits of an int. */
-#define PROC_FD_MAX 32
-
 /* "/proc/self/fd/", the digits of an int, and a name. */
 #define PROC_NAME_MAX (PROC_FD_MAX + NAME_MAX + 1)
 
@@ -38,11 +35,6 @@ static int hold_path(struct dir_layer *self, struct dir_node *node, char path[PR
 static void release_path(struct dir_layer *self, struct dir_node *node)
 {
 	dir_node_put_fd(self, dir_node_above(node));
-}
-
-static void proc_fd_path(int fd, char path[PROC_FD_MAX])
-{
-	snprintf(path, PROC_FD_MAX, "/proc/self/fd/%d", fd);
 }
 
 /* --- life --- */
@@ -79,7 +71,7 @@ static int open_root(struct dir_layer *self, int fd, struct error *err)
 			"a layer of kind dir needs a directory, and this is none");
 	self->root_dev = st.st_dev;
 	self->counts_links = fstatfs(self->root_fd, &fs) == 0 && counts_links(fs.f_type);
-	proc_fd_path(self->root_fd, path);
+	dir_proc_path(self->root_fd, path);
 	if (access(path, F_OK) < 0)
 		return error_set_errno(err, errno, EXIT_STATUS_MACHINE,
 			"%s (is /proc mounted? extended attributes need it)", path);
@@ -252,7 +244,7 @@ static int open_regular(struct dir_layer *self, struct dir_node *node, struct st
 		return -errno;
 	if (!S_ISREG(ret_st->st_mode))
 		return -ESTALE;
-	proc_fd_path(path_fd, path);
+	dir_proc_path(path_fd, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

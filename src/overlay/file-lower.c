@@ -141,8 +141,7 @@ int lower_file_extent(struct overlay_file *file, int *ret_fd, uint64_t *ret_size
 			node->lower.layer, node->lower.node, ID_VIEW_STORAGE, &st);
 	if (r < 0)
 		return r;
-	/* Where a blob lies in a file for a while, that one may have holes in the place of zeros.
-	 */
+	/* Where a blob lies in a file for a while, that one may have holes for zeros. */
 	*ret_fd = file->is_late || node->lower.layer->has_no_holes ? -1 : file->lower.fd;
 	*ret_size = (uint64_t)st.st_size;
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layer/inode-hash.h"
 #include "util/hash-table.h"
 #include "util/lock.h"
 
@@ -28,11 +29,7 @@ static struct inode *root;
 
 static uint64_t hash_of(const char *text)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-	return hash ^ hash >> 32;
+	return inode_hash(INODE_HASH_SEED, text, strlen(text), 0);
 }
 
 static void set_path(struct inode *inode, const char *text)

@@ -143,8 +143,7 @@ static const struct row rows[] = {
 	{"symlink", make_symlink, 2},
 	{"mknod", make_fifo, 2},
 	{"link", make_link, 2},
-	/* One that was there before: dup, getxattr, whether it is protected, once for each object.
-	 */
+	/* One that was there before: dup, getxattr, whether it is protected, once for each. */
 	{"rename", rename_file, 4},
 	{"rmdir", remove_dir, 4},
 	/* open, for who holds it, and unlink; a link of the whiteout */

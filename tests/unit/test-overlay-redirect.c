@@ -157,8 +157,7 @@ static void over_what_is_below(void **state)
 	struct stat st;
 
 	populate(&fx);
-	/* The kernel looks the target up before. A failure copies nothing up: times would be
-	 * others. */
+	/* The kernel has looked the target up. A failure copies nothing up, which has its times. */
 	assert_int_equal(fx_walk(&fx, "e", &known), 0);
 	assert_int_equal(fx_rename(&fx, "d", "e", 0), -ENOTEMPTY);
 	assert_int_equal(fstatat(fx.upper_fd, "d", &st, 0), -1);
